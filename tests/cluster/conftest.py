@@ -1,0 +1,164 @@
+"""Tests that need a cluster run when asked for by `-m cluster`. Neighbours: `provider`, `make test-cluster`."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from cluster.provider import Provider, choose
+from cluster.provider.images import stage_image
+from cluster.provider.settings import Settings
+from cluster.recorded import Programs
+from cluster.runs import ROOT, TINY, Runs
+from fireworks.store import Store, open_store
+from fireworks.workflow.argo.client import ClusterClient
+from fireworks.workflow.argo.observing import remove
+from fireworks.workflow.history import list_runs
+
+MEASURED = "measured"
+# pytest's own exit codes end with 5. The Makefile tries again after 1 alone.
+FINAL = 6
+FIREWORKS = [sys.executable, "-c", "import sys; from fireworks.cli import main; sys.exit(main())"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cluster: needs a cluster that is up; without one it fails")
+    config.addinivalue_line("markers", "invariant: must hold each time, so what fails is not tried again")
+    # A connection that a test of outages tore down is closed when somebody else's test is under way.
+    config.addinivalue_line("filterwarnings", "ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+    config.addinivalue_line("markers", "long: of a file whose tests take minutes; others run beside it")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave them out, unless the command line speaks of them; then those files first that take longest."""
+    if "cluster" in config.option.markexpr:
+        items.sort(key=lambda item: item.get_closest_marker("long") is None)
+        return
+    left_out = [item for item in items if item.get_closest_marker("cluster")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End with a code of its own if an invariant was broken."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None:  # A worker, whose tests the main process counts.
+        return
+    failed = [*terminal.stats.get("failed", ()), *terminal.stats.get("error", ())]
+    if any("invariant" in getattr(report, "keywords", ()) for report in failed):
+        session.exitstatus = FINAL
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print what tests measured, and how those ended that were tried again."""
+    reports = [
+        report
+        for found in terminalreporter.stats.values()
+        for report in found
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+    ]
+    measured = [(report, text) for report in reports for name, text in report.user_properties if name == MEASURED]
+    if measured:
+        terminalreporter.section("measured")
+    for nodeid in dict.fromkeys(report.nodeid for report, _ in measured):
+        terminalreporter.write_line(nodeid)
+        for text in (text for report, text in measured if report.nodeid == nodeid):
+            terminalreporter.write_line(f"    {text}")
+    if config.getoption("lf"):
+        terminalreporter.section("tried again")
+        for report in reports:
+            terminalreporter.write_line(f"{report.outcome:<8} {report.nodeid}")
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    """Those of a node that is not there."""
+    return Settings(tmp_path / "state", tmp_path / "cache")
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch) -> Programs:
+    """Makes programs that write down how they were called, and answer as told; they alone are on the PATH."""
+    monkeypatch.setenv("PATH", str(tmp_path / "programs"))
+    return Programs(tmp_path / "programs")
+
+
+@pytest.fixture
+def report(request) -> Callable[..., None]:
+    """Keeps a line for the end of the session's output: `print` of a test that passes is not shown."""
+
+    def call(*values):
+        text = " ".join(map(str, values))
+        print(text)
+        request.node.user_properties.append((MEASURED, text))
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Provider:
+    """The cluster of `make cluster-up`."""
+    provider = choose(os.environ)
+    status = provider.status()
+    assert status.ready, f"{status}\nRun: make cluster-up"
+    return provider
+
+
+@pytest.fixture(scope="module")
+def environment(cluster):
+    """The settings under which this process finds the cluster and its store."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(cluster.kubeconfig()))
+        for name, value in cluster.environment().items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def client(environment, cluster) -> ClusterClient:
+    return ClusterClient(namespace=cluster.namespace)
+
+
+@pytest.fixture
+def store(environment, cluster) -> Store:
+    """A place of its own in the cluster's store."""
+    place = open_store(f"{cluster.s3_url()}/tests/{uuid4().hex[:12]}", patience_s=30)
+    yield place
+    place.delete([info.key for info in place.list("")])
+
+
+@pytest.fixture
+def runs(client, store, tmp_path) -> Runs:
+    """Submits pipelines and waits for them."""
+    made = Runs(client, store, tmp_path)
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Path(shutil.copytree(TINY, tmp_path / "tiny", ignore=shutil.ignore_patterns("__pycache__", ".fireworks")))
+
+
+@pytest.fixture
+def say(store, client, tmp_path):
+    """Runs a command, as a person with a shell from `make cluster-env` does."""
+
+    def call(*arguments, program=FIREWORKS, code=0, folder=tmp_path):
+        environment = {**os.environ, "FIREWORKS_STORE": store.url, "FIREWORKS_IMAGE": stage_image()}
+        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")])
+        done = subprocess.run(
+            [*program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert code == done.returncode, f"{done.stdout}\n{done.stderr}"
+        return done
+
+    yield call
+    for run_id in list_runs(store):
+        remove(client, run_id)

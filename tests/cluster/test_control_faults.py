@@ -1,0 +1,177 @@
+"""A control plane that dies under runs and submits, and everything that may die, at random (`make soak`).
+
+Neighbours: `cluster/faults.py`, `tests/projects/steady`, `test_store_faults.py`.
+"""
+
+import os
+import random
+import signal
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from itertools import cycle
+
+import pytest
+
+from cluster.faults import (
+    CONTROL_PLANE,
+    STEADY,
+    Hit,
+    computed,
+    hashes,
+    healthy,
+    living,
+    outage,
+    the_node,
+    under_way,
+    whole,
+)
+from cluster.provider.commands import wait_until
+from cluster.runs import Runs
+from fireworks import load_pipeline, run
+from fireworks.store import open_store
+from fireworks.workflow.argo.resources import PODS, WORKFLOWS
+
+pytestmark = [pytest.mark.cluster, pytest.mark.alone, pytest.mark.invariant, pytest.mark.timeout(900)]
+
+TWELVE, BRIEF = f"{STEADY}:steady", f"{STEADY}:brief"
+ROUNDS, AT_ONCE = int(os.environ.get("FIREWORKS_SOAK_ROUNDS", "3")), 3
+AWAY_S = (5, 60)
+VICTIMS = {
+    "workflow-controller": ("workflow-controller",),
+    "control plane": CONTROL_PLANE,
+    "S3": ("s3",),
+    "a stage's process": (),
+    "a pod": (),
+}
+
+
+@pytest.fixture(scope="module")
+def node(cluster):
+    provider = the_node(cluster)
+    yield provider
+    healthy(provider)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The hashes of all stages, computed in this process, by pipeline."""
+    ends = {name: run(load_pipeline(name), store=tmp_path_factory.mktemp("here")) for name in (TWELVE, BRIEF)}
+    return {name: hashes(end) for name, end in ends.items()}
+
+
+@pytest.fixture
+def patient(store, client, tmp_path):
+    """Runs whose store may be away for as long as its server takes to come back."""
+    made = Runs(client, open_store(store.url, patience_s=240), tmp_path)
+    yield made
+    made.remove()
+
+
+def test_a_controller_killed_in_mid_dag_computes_nothing_twice(node, patient, expected):
+    run_id = patient.start(TWELVE, pace=0.5)
+    folder = patient.folder(run_id)
+    wait_until(lambda: len(folder.attempts()) >= 3, "three stages must have begun", 120)
+    for _ in range(2):
+        running = under_way(folder)
+        with outage(node, "workflow-controller"):
+            # What runs comes to its end meanwhile, unseen; nothing is started.
+            for one in running:
+                wait_until(partial(folder.attempt_end, one.start.stage, 0, one.start.attempt), f"{one} must end", 60)
+    end = patient.wait(run_id)
+    assert ("succeeded", expected[TWELVE]) == (end.status, hashes(end))
+    assert {(stage.name, 0): 1 for stage in end.stages} == computed(folder)
+    assert dict.fromkeys(expected[TWELVE], 1) == {stage.name: stage.attempts for stage in end.stages}
+
+
+def test_a_control_plane_killed_under_a_run(node, patient, client, expected):
+    run_id = patient.start(BRIEF, pace=2.0)
+    before = client.get(WORKFLOWS, run_id)["metadata"]["uid"]
+    (running,) = under_way(patient.folder(run_id))
+    with outage(node, *CONTROL_PLANE):
+        time.sleep(10)
+    assert before == client.get(WORKFLOWS, run_id)["metadata"]["uid"]
+    end = patient.wait(run_id)
+    assert ("succeeded", expected[BRIEF]) == (end.status, hashes(end))
+    ended = patient.folder(run_id).attempt_end("ground", 0, running.start.attempt)
+    assert (0, False) == (ended.exit_code, ended.cached)
+    assert whole(patient.folder(run_id), end)
+
+
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "asked"])
+def test_a_control_plane_killed_under_a_submit_leaves_one_workflow(node, patient, client, expected, when):
+    """Dead before it is asked; or after it took the request, so that nobody knows what came of it."""
+    started = []
+    submitting = threading.Thread(target=lambda: started.append(patient.start(BRIEF)))
+    if when == "asked":
+        os.kill(node.supervisor.pid("etcd"), signal.SIGSTOP)
+        submitting.start()
+        time.sleep(4)
+    with outage(node, *CONTROL_PLANE):
+        if when == "before":
+            submitting.start()
+        time.sleep(5)
+        assert not started
+    submitting.join(120)
+    (run_id,) = started
+    plan = f"{patient.store.url}/runs/"
+    made = [
+        one["metadata"]["name"]
+        for one in client.list(WORKFLOWS, labels="fireworks.io/pipeline=brief")
+        if one["spec"]["arguments"]["parameters"][0]["value"].startswith(plan)
+    ]
+    assert [run_id] == made
+    end = patient.wait(run_id)
+    assert ("succeeded", expected[BRIEF]) == (end.status, hashes(end))
+
+
+@pytest.mark.parametrize("first", range(0, ROUNDS, AT_ONCE))
+def test_chaos(node, patient, client, expected, report, first):
+    """Everything dies once, always under a running stage of each of three runs.
+
+    Each run has a number, which is its seed; in turns they draw what dies next, when, and for how long.
+    """
+    began = time.monotonic()
+    chances = {number: random.Random(number) for number in range(first, min(first + AT_ONCE, ROUNDS))}
+    ids = {number: patient.start(TWELVE, pace=0.5) for number in chances}
+    folders = [patient.folder(run_id) for run_id in ids.values()]
+    hits, left = [], list(VICTIMS)
+    for chance in cycle(chances.values()):
+        hits.append(strike(node, client, folders, left.pop(chance.randrange(len(left))), chance))
+        if not left:
+            break
+    report("; ".join(str(hit) for hit in hits))
+    for number, run_id in ids.items():
+        end, folder = patient.wait(run_id, 600), patient.folder(run_id)
+        tries = folder.attempts()
+        lost = {attempt.start.attempt for attempt in tries if attempt.status == "lost"}
+        took = end.ended_at - folder.record.started_at
+        report(f"run {number}: {end.status} in {took:.0f} s, {len(tries)} attempts, {len(lost)} lost")
+        assert ("succeeded", expected[TWELVE]) == (end.status, hashes(end))
+        own = {attempt.start.attempt for attempt in tries}
+        assert all(hit.running & own for hit in hits)
+        killed = {one for hit in hits if hit.victim in {"a stage's process", "a pod"} for one in hit.running}
+        assert killed & lost
+        assert whole(folder, end)
+    report(f"{len(ids)} runs in {time.monotonic() - began:.0f} s")
+
+
+def strike(node, client, folders, victim, chance):
+    """Wait until a stage of each runs, kill, wait, let it come back."""
+    time.sleep(chance.uniform(0, 3))
+    began, running = time.time(), set()
+    for folder in folders:
+        found = living(client, folder)
+        running.update(found)
+        # At once, before it ends by itself.
+        pod, process = list(found.values())[-1]
+        if victim == "a pod":
+            client.delete(PODS, pod, grace_s=0)
+        elif victim == "a stage's process":
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+    if VICTIMS[victim]:
+        with outage(node, *VICTIMS[victim]):
+            time.sleep(chance.uniform(*AWAY_S))
+    return Hit(victim, began, time.time(), frozenset(running))

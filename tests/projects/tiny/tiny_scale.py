@@ -1,0 +1,6 @@
+"""Two imports away from the pipeline."""
+
+
+def scaled(values, factor):
+    """Multiply."""
+    return values * factor
