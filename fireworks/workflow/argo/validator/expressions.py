@@ -8,6 +8,7 @@ Comes in: texts. Goes out: what is wrong with them, to `dags`, `retries` and `re
 """
 
 import re
+from functools import lru_cache
 
 __all__ = ["expression_fault", "strip_strings", "when_fault"]
 
@@ -26,6 +27,7 @@ _PREFIX = frozenset({"!", "-", "+", "~", "not", "."})
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
+@lru_cache(maxsize=4096)
 def expression_fault(text: str) -> str:
     """What keeps expr from parsing this; empty if nothing is seen."""
     return _Check(_WORDS, slices=True).fault(text, _EXPR)

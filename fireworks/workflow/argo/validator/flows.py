@@ -3,7 +3,7 @@
 Comes in: tasks and their graph. Goes out: findings about values that are not there yet, or never.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .dags import Graph
 from .findings import Findings, Place
@@ -12,7 +12,9 @@ from .reading import Json, entries, mapping, name_of, tags, text
 __all__ = ["check_needs", "check_skipped", "read_tasks"]
 
 
-def check_needs(task: Json, graph: Graph, place: Place, found: Findings) -> None:
+def check_needs(
+    task: Json, read: Iterable[str], read_by_hooks: Iterable[str], graph: Graph, place: Place, found: Findings
+) -> None:
     """Check that a task waits, directly or not, for every task that it reads."""
     name = name_of(task)
     for value in _pure_values(task):
@@ -20,10 +22,10 @@ def check_needs(task: Json, graph: Graph, place: Place, found: Findings) -> None
             other = value.split(".")[1]
             if not graph.is_before(other, name):
                 found.add("missing-dependency", place, "A task waits for the tasks that it reads", other)
-    for other in read_tasks({key: value for key, value in task.items() if key != "hooks"}):
+    for other in read:
         if other in graph.tasks and not graph.is_before(other, name):
             found.add("missing-dependency", place, "A task waits for the tasks that it reads", other)
-    for other in read_tasks(task.get("hooks")):
+    for other in read_by_hooks:
         if other in graph.tasks and other != name and not graph.is_before(other, name):
             found.add("missing-dependency", place, "A hook reads what its task has waited for", other)
 
@@ -61,9 +63,7 @@ def _pure_values(task: Json) -> Iterator[str]:
         yield text(artifact, "from")
 
 
-def read_tasks(value: object) -> Iterator[str]:
+def read_tasks(value: object) -> list[str]:
     """The tasks that the tags in a value name."""
-    for tag in tags(value):
-        parts = tag.strip().split(".")
-        if parts[0] == "tasks" and len(parts) > 2:
-            yield parts[1]
+    split = (tag.strip().split(".") for tag in tags(value))
+    return [parts[1] for parts in split if parts[0] == "tasks" and len(parts) > 2]

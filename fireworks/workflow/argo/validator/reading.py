@@ -46,7 +46,8 @@ def number(value: Any, *path: str) -> int | None:
 
 def name_of(value: Mapping[str, Any]) -> str:
     """Its name, or an empty text."""
-    return text(value, "name")
+    name = value.get("name")
+    return name if isinstance(name, str) else ""
 
 
 def literal(value: Any, known: Mapping[str, str | None]) -> str | None:

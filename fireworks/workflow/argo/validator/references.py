@@ -206,9 +206,11 @@ class _Walk:
             name, inner = name_of(task), task_place(place, task)
             if task.get("hooks") is not None:
                 names.add(f"tasks.{name}.status")
-            before = {f"tasks.{other}.status" for other in read_tasks(task) if graph.is_before(other, name)}
-            self.scoped(task, names | before, inner)
-            check_needs(task, graph, inner, self.found)
+            read = read_tasks({key: value for key, value in task.items() if key != "hooks"})
+            read_by_hooks = read_tasks(task.get("hooks"))
+            before = {f"tasks.{other}.status" for other in (*read, *read_by_hooks) if graph.is_before(other, name)}
+            self.scoped(task, names, before, inner)
+            check_needs(task, read, read_by_hooks, graph, inner, self.found)
             check_skipped(task, graph, runs, inner, self.found)
             self.holder(task, base, inner, mapping(task, "arguments"), depth)
             self.hooks(task, base, inner, depth)
@@ -224,17 +226,20 @@ class _Walk:
                 own = set[str]()
                 if mapping(step, "hooks").get("exit") is not None or text(step, "onExit"):
                     self.outputs(own, prefix, {}, template_run)
-                self.scoped(step, names | own, inner)
+                self.scoped(step, names, own, inner)
                 self.outputs(names, prefix, step, template_run)
                 self.holder(step, base, inner, mapping(step, "arguments"), depth)
                 self.hooks(step, base, inner, depth)
 
-    def scoped(self, task: Json, names: set[str], place: Place) -> None:
-        """Check the tags of a task, with its items and the inputs of what it has inline."""
-        known = set(names)
-        known.update(f"inputs.parameters.{name_of(p)}" for p in entries(task, "inline", "inputs", "parameters"))
-        add_items(known, task)
-        self.tags.check(task, known, place)
+    def scoped(self, task: Json, names: set[str], own: set[str], place: Place) -> None:
+        """Check the tags of a task, with names of its own, its items and the inputs of what it has inline."""
+        own.update(f"inputs.parameters.{name_of(p)}" for p in entries(task, "inline", "inputs", "parameters"))
+        add_items(own, task)
+        # Others may have thousands of names: they are not copied for each task.
+        own -= names
+        names |= own
+        self.tags.check(task, names, place)
+        names -= own
 
     def outputs(self, names: set[str], prefix: str, task: Json, template: Json | None) -> None:
         """Make known what others may read of a task."""
