@@ -7,9 +7,9 @@ Nothing is imported to find this out; `fireworks plan` and the stage entrypoint 
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
@@ -58,7 +58,10 @@ class Project:
 
     def find(self, module: str) -> Path | None:
         """The project file that `import module` would run, or None."""
-        for root in self.roots():
+        return self._find(self.roots(), module)
+
+    def _find(self, roots: list[Path], module: str) -> Path | None:
+        for root in roots:
             base = root.joinpath(*module.split("."))
             for path in (base / "__init__.py", base.parent / f"{base.name}.py"):
                 if path.is_file() and self.holds(path):
@@ -79,24 +82,27 @@ class Project:
 
     def closure(self, paths: Iterable[Path]) -> Imports:
         """Follow import statements, anywhere in the code, from these files through the project."""
-        found = Imports()
+        # Files that import the same are many, and to look for a module is slow.
+        found, find = Imports(), cache(partial(self._find, self.roots()))
         waiting = [(self.module_name(path), path) for path in paths]
         # Importing a.b.c runs a and a.b first.
-        waiting += [module for name, _ in waiting for module in self._project_modules(name, found)]
+        waiting += [module for name, _ in waiting for module in self._project_modules(name, found, find)]
         while waiting:
             name, path = waiting.pop()
             if name in found.files:
                 continue
             found.files[name] = path
             for target in _imported(name, path):
-                waiting.extend(self._project_modules(target, found))
+                waiting.extend(self._project_modules(target, found, find))
         return found
 
-    def _project_modules(self, target: str, found: Imports) -> Iterator[tuple[str, Path]]:
+    def _project_modules(
+        self, target: str, found: Imports, find: Callable[[str], Path | None]
+    ) -> Iterator[tuple[str, Path]]:
         parts = target.split(".")
         # Importing a.b.c runs a and a.b first; in `from a.b import c`, c may be a module or a name.
         chain = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-        inside = [(name, path) for name in chain if (path := self.find(name)) is not None]
+        inside = [(name, path) for name in chain if (path := find(name)) is not None]
         if not inside and not (self.root / parts[0]).is_dir() and parts[0] not in sys.stdlib_module_names:
             found.distributions.add(parts[0])
         yield from inside

@@ -152,4 +152,6 @@ def _argo_folder(work: Path) -> Path:
 def _go(work: Path, *arguments: str) -> str:
     # readonly: a module that go.sum does not know, or knows otherwise, is an error.
     environment = {"GOWORK": "off", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0"}
+    # A fifth of the compiler's time is spent on collecting its garbage, while there is memory enough.
+    environment |= {"GOGC": "off", "GOMEMLIMIT": "2GiB"}
     return run(find_go(), *arguments, environment=environment, folder=work, limit_s=_LIMIT_S)
