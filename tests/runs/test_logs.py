@@ -1,6 +1,5 @@
 """`fireworks logs` of real processes that print at once. Neighbours: `tests/projects/talking`, `workflow.runlog`."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fireworks.store import open_store
-from fireworks.workflow.history import RunFolder, latest_run
-from forking import fireworks, start
+from fireworks.workflow.history import RunFolder, latest_run, list_runs
+from forking import fireworks, start, untraced
 
 ROOT = Path(__file__).parents[2]
 TALKING = ROOT / "tests" / "projects" / "talking"
@@ -36,7 +35,7 @@ def begin(place, tmp_path):
         (tmp_path / "run").mkdir()
         options = ["run", "talking.py:talking", "--store", str(place), "--runner", "processes", "--workers", "2"]
         began.append(start([*options, *arguments], TALKING, tmp_path / "run"))
-        wait_until(lambda: place.exists() and any(open_store(place).list("runs/")) and folder(place).log_files())
+        wait_until(lambda: place.exists() and list_runs(open_store(place)) and folder(place).log_files())
         return began[-1], folder(place)
 
     yield call
@@ -104,7 +103,7 @@ def test_a_stage_is_followed_to_its_end_and_not_beyond(place, tmp_path, begin):
 def test_ctrl_c_detaches_and_says_how_to_come_back(place, begin):
     process, run = begin("-p", "lines=200", "-p", "pace=0.1")
     command = [sys.executable, "-c", INTERRUPTIBLE, "logs", "-f", run.id, "both/1", "--store", str(place)]
-    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    environ = untraced() | {"PYTHONPATH": str(ROOT)}
     following = subprocess.Popen(
         command, cwd=TALKING, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

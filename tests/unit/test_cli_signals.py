@@ -12,6 +12,7 @@ import pytest
 
 from fireworks.store import open_store
 from fireworks.workflow.history import RunFolder, list_runs
+from forking import untraced
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = '''
@@ -53,7 +54,7 @@ def test_a_signal_ends_the_run_and_says_so(tmp_path, runner, number, code):
     process = subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=untraced() | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -71,7 +72,7 @@ def test_a_signal_ends_the_run_and_says_so(tmp_path, runner, number, code):
 
 
 def wait_for_starts(store, begun):
-    """The attempts' start records, as soon as the stage is at work: before, coverage's locks would be interrupted."""
+    """The attempts' start records, as soon as the stage is at work."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         keys = [info.key for info in store.list("runs/") if info.key.endswith(".start.json")]
