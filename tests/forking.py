@@ -21,6 +21,9 @@ _PRELOADED = [
     "fireworks.workflow.processes",
     "fireworks.toolbox",
     "fireworks.training",
+    "fireworks.workflow.argo.submitting",
+    "hera.workflows",
+    "kubernetes.client",
 ]
 
 
@@ -50,6 +53,7 @@ def _child(arguments: list[str], folder: str, environ: dict[str, str], out: str,
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(opened, descriptor)
     os.chdir(folder)
+    os.environ.clear()
     os.environ.update(environ)
     from fireworks.cli import main
 
@@ -67,15 +71,14 @@ def _child(arguments: list[str], folder: str, environ: dict[str, str], out: str,
 
 def start(arguments: list[str], folder: Path, scratch: Path, **environ: str) -> multiprocessing.Process:
     """Begin ``fireworks …`` in a folder; its output goes to ``scratch/out`` and ``scratch/err``."""
-    process = _context().Process(
-        target=_child, args=(arguments, str(folder), environ, str(scratch / "out"), str(scratch / "err"))
-    )
+    out, err, environ = str(scratch / "out"), str(scratch / "err"), {**os.environ, **environ}
+    process = _context().Process(target=_child, args=(arguments, str(folder), environ, out, err))
     process.start()
     return process
 
 
-def fireworks(arguments: list[str], folder: Path, scratch: Path, **environ: str) -> Finished:
+def fireworks(arguments: list[str], folder: Path, scratch: Path, *, limit_s: float = 120, **environ: str) -> Finished:
     """Run ``fireworks …`` to its end."""
     process = start(arguments, folder, scratch, **environ)
-    process.join(120)
+    process.join(limit_s)
     return Finished(process.exitcode, (scratch / "out").read_text(), (scratch / "err").read_text())

@@ -20,11 +20,13 @@ from fireworks.store import Store, open_store
 from fireworks.workflow.argo.client import ClusterClient
 from fireworks.workflow.argo.observing import remove
 from fireworks.workflow.history import list_runs
+from forking import Finished, fireworks
 
 MEASURED = "measured"
 # pytest's own exit codes end with 5. The Makefile tries again after 1 alone.
 FINAL = 6
-FIREWORKS = [sys.executable, "-c", "import sys; from fireworks.cli import main; sys.exit(main())"]
+# A run's own tests have limits of their own.
+LIMIT_S = 1200
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -147,16 +149,20 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def say(store, client, tmp_path):
-    """Runs a command, as a person with a shell from `make cluster-env` does."""
+def say(store, client, tmp_path, tmp_path_factory):
+    """Runs a command, as a person with a shell from `make cluster-env` does; or Python that ends in one."""
+    scratch = tmp_path_factory.mktemp("said")
 
-    def call(*arguments, program=FIREWORKS, code=0, folder=tmp_path):
-        environment = {**os.environ, "FIREWORKS_STORE": store.url, "FIREWORKS_IMAGE": stage_image()}
-        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")])
-        done = subprocess.run(
-            [*program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        assert code == done.returncode, f"{done.stdout}\n{done.stderr}"
+    def call(*arguments, script="", code=0, folder=tmp_path):
+        environment = {"FIREWORKS_STORE": store.url, "FIREWORKS_IMAGE": stage_image()}
+        if script:
+            environment = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
+            command = [sys.executable, "-c", script, *arguments]
+            ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            done = Finished(ended.returncode, ended.stdout, ended.stderr)
+        else:
+            done = fireworks(list(arguments), folder, scratch, limit_s=LIMIT_S, **environment)
+        assert code == done.code, f"{done.out}\n{done.err}"
         return done
 
     yield call

@@ -7,7 +7,6 @@ import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 from cluster.provider.images import stage_image
@@ -22,6 +21,7 @@ from fireworks.workflow.argo.resources import PODS
 from fireworks.workflow.argo.submitting import submit
 from fireworks.workflow.history import RunFolder
 from fireworks.workflow.shipping import pack_for
+from forking import Finished
 
 ROOT = Path(__file__).resolve().parents[2]
 PROPHAGES = ROOT / "examples" / "01-prophages" / "prophages.py"
@@ -90,9 +90,9 @@ class Runs:
             remove(self.client, run_id)
 
 
-def result(done: CompletedProcess[str]) -> Any:
+def result(done: Finished) -> Any:
     """What a command with ``--json`` told."""
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.out.splitlines()[-1])
 
 
 def stages_of_pods(client: ClusterClient, run_id: str) -> set[str]:

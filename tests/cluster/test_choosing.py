@@ -73,4 +73,4 @@ def test_logs_outlive_their_pods(say, client):
     for pod in client.list(PODS, labels=f"fireworks.io/run={made}"):
         client.delete(PODS, pod["metadata"]["name"], grace_s=0)
     for arguments in (("logs", made, "rows"), ("logs", "--follow", made, "rows")):
-        assert "asleep" in say(*arguments).stdout.splitlines()
+        assert "asleep" in say(*arguments).out.splitlines()

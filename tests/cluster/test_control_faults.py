@@ -85,25 +85,16 @@ def test_a_controller_killed_in_mid_dag_computes_nothing_twice(node, patient, ex
     assert dict.fromkeys(expected[TWELVE], 1) == {stage.name: stage.attempts for stage in end.stages}
 
 
-def test_a_control_plane_killed_under_a_run(node, patient, client, expected):
-    run_id = patient.start(BRIEF, pace=2.0)
-    before = client.get(WORKFLOWS, run_id)["metadata"]["uid"]
-    (running,) = under_way(patient.folder(run_id))
-    with outage(node, *CONTROL_PLANE):
-        time.sleep(10)
-    assert before == client.get(WORKFLOWS, run_id)["metadata"]["uid"]
-    end = patient.wait(run_id)
-    assert ("succeeded", expected[BRIEF]) == (end.status, hashes(end))
-    ended = patient.folder(run_id).attempt_end("ground", 0, running.start.attempt)
-    assert (0, False) == (ended.exit_code, ended.cached)
-    assert whole(patient.folder(run_id), end)
-
-
 @pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "asked"])
-def test_a_control_plane_killed_under_a_submit_leaves_one_workflow(node, patient, client, expected, when):
-    """Dead before it is asked; or after it took the request, so that nobody knows what came of it."""
-    started = []
-    submitting = threading.Thread(target=lambda: started.append(patient.start(BRIEF)))
+def test_a_control_plane_killed_under_a_run_and_a_submit(node, patient, client, expected, when):
+    """The stage under way goes on, and the submit makes one Workflow.
+
+    Dead before it is asked; or after it took the request, so that nobody knows what came of it.
+    """
+    early, late = patient.start(BRIEF, pace=2.0), []
+    submitting = threading.Thread(target=lambda: late.append(patient.start(BRIEF)))
+    before = client.get(WORKFLOWS, early)["metadata"]["uid"]
+    (running,) = under_way(patient.folder(early))
     if when == "asked":
         os.kill(node.supervisor.pid("etcd"), signal.SIGSTOP)
         submitting.start()
@@ -111,19 +102,24 @@ def test_a_control_plane_killed_under_a_submit_leaves_one_workflow(node, patient
     with outage(node, *CONTROL_PLANE):
         if when == "before":
             submitting.start()
-        time.sleep(5)
-        assert not started
+        time.sleep(6)
+        assert not late
     submitting.join(120)
-    (run_id,) = started
-    plan = f"{patient.store.url}/runs/"
-    made = [
-        one["metadata"]["name"]
-        for one in client.list(WORKFLOWS, labels="fireworks.io/pipeline=brief")
-        if one["spec"]["arguments"]["parameters"][0]["value"].startswith(plan)
-    ]
-    assert [run_id] == made
-    end = patient.wait(run_id)
-    assert ("succeeded", expected[BRIEF]) == (end.status, hashes(end))
+    assert before == client.get(WORKFLOWS, early)["metadata"]["uid"]
+    assert {early, *late} == made_by(client, f"{patient.store.url}/runs/")
+    for run_id in (early, *late):
+        end = patient.wait(run_id)
+        assert ("succeeded", expected[BRIEF]) == (end.status, hashes(end))
+        assert whole(patient.folder(run_id), end)
+    ended = patient.folder(early).attempt_end("ground", 0, running.start.attempt)
+    assert (0, False) == (ended.exit_code, ended.cached)
+
+
+def made_by(client, plans):
+    """The Workflows whose plans are there."""
+    found = client.list(WORKFLOWS, labels="fireworks.io/pipeline=brief")
+    given = {one["metadata"]["name"]: one["spec"]["arguments"]["parameters"][0]["value"] for one in found}
+    return {name for name, plan in given.items() if plan.startswith(plans)}
 
 
 @pytest.mark.parametrize("first", range(0, ROUNDS, AT_ONCE))

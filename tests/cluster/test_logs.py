@@ -1,6 +1,5 @@
 """`fireworks logs` of pods that print, on the real cluster. Neighbours: `tests/projects/talking`, `workflow.runlog`."""
 
-import json
 import os
 import signal
 import statistics
@@ -12,7 +11,7 @@ from itertools import accumulate
 
 import pytest
 
-from cluster.runs import ROOT
+from cluster.runs import ROOT, result
 from fireworks.workflow.history import RunFolder
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -31,7 +30,7 @@ def submit(say):
     def call(*parameters):
         options = [word for one in parameters for word in ("-p", one)]
         done = say("submit", "talking.py:talking", *options, "--json", folder=TALKING)
-        return json.loads(done.stdout.splitlines()[-1])["run"]
+        return result(done)["run"]
 
     return call
 
@@ -100,21 +99,22 @@ def test_shards_and_stages_of_one_pod_are_followed_live(say, submit, follow, sto
     assert {"second"} == {name for name, _ in said(second[0])}
     assert said(second[0]) == lines[-20:]
     # Afterwards the store says the same.
-    assert sorted(lines) == sorted(said(say("logs", run).stdout))
-    assert said(second[0]) == said(say("logs", run, "second").stdout)
+    assert sorted(lines) == sorted(said(say("logs", run).out))
+    assert said(second[0]) == said(say("logs", run, "second").out)
 
 
 def test_what_runs_is_read_from_its_pods_and_ctrl_c_says_how_to_come_back(say, submit, follow, store):
     run = submit("lines=200", "pace=0.5")
     following = follow(run, "both/1")
     first = following.stdout.readline()
-    for _ in range(10):
+    deadline = time.monotonic() + 30
+    while True:
         done = say("logs", run, "both/1")
         stored = sum(1 for _ in RunFolder(store, run).logs("both", 1))
-        if len(said(done.stdout)) > stored:
+        if len(said(done.out)) > stored:
             break
-    assert len(said(done.stdout)) > stored, "pods have what the store has not yet"
-    assert "" == done.stderr
+        assert time.monotonic() < deadline, "pods have what the store has not yet"
+    assert "" == done.err
     following.send_signal(signal.SIGINT)
     out, err = following.communicate(timeout=60)
     assert 130 == following.returncode

@@ -28,7 +28,7 @@ from fireworks.store import open_store
 from fireworks.workflow.outputs import Fingerprints
 from fireworks.workflow.shipping import code_key
 
-pytestmark = [pytest.mark.cluster, pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 BRIEF = f"{STEADY}:brief"
 AWAY_S = 10
@@ -49,6 +49,7 @@ def expected(tmp_path_factory):
     return hashes(run(load_pipeline(BRIEF), store=tmp_path_factory.mktemp("here")))
 
 
+@pytest.mark.alone
 @pytest.mark.invariant
 def test_what_was_acknowledged_outlives_the_server(node, store):
     """Killed between put and get, and under a writer that never stops."""
@@ -89,6 +90,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_a_store_that_is_away_in_mid_run(node, runs, expected, fault):
     """The first stage has begun and cannot write; it waits, and nothing is computed again."""
@@ -153,6 +155,7 @@ def test_missing_denied_and_badly_signed_are_told_apart(node, runs, store, clien
     assert dict.fromkeys(ids, 1) == {what: len(runs.pods(run_id, "ground")) for what, run_id in ids.items()}
 
 
+@pytest.mark.alone
 @pytest.mark.invariant
 @pytest.mark.parametrize("clock", [pytest.param(False, marks=pytest.mark.slow), True], ids=["equal", "different"])
 def test_two_pods_race_for_one_record(runs, store, expected, clock):

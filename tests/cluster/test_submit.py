@@ -1,7 +1,6 @@
 """`fireworks submit` and what looks at its runs, on the real cluster. Neighbour: `workflow.argo.submitting`."""
 
 import json
-import sys
 from functools import partial
 
 import pytest
@@ -50,11 +49,11 @@ def test_a_run_is_submitted_watched_and_fetched_and_only_what_changed_runs_again
     assert expected == {stage["name"]: stage["hash"] for stage in first["stages"]}
     say("get", "score", "-o", "score.csv")
     assert (project / "score.csv").stat().st_size > 0
-    shown = json.loads(say("status", "--json").stdout)["stages"]
+    shown = json.loads(say("status", "--json").out)["stages"]
     assert [(name, "succeeded", 0) for name in expected] == [
         (stage["name"], stage["status"], stage["attempts_lost"]) for stage in shown
     ]
-    assert "the table has 1000 rows" in say("logs", "report").stdout
+    assert "the table has 1000 rows" in say("logs", "report").out
     # The same again takes nothing, and no Workflow.
     again = result(say(*arguments, "--json"))
     assert (None, 5) == (again["template"], len(again["skipped"]))
@@ -77,7 +76,7 @@ STEPS = ["submitting.ship", "submitting._write", "ClusterClient.ensure", "Cluste
 @pytest.mark.parametrize(("when", "step"), [*(("before", step) for step in STEPS), ("after", STEPS[-1])])
 def test_a_submit_that_is_killed_and_made_again_makes_one_workflow(say, store, client, when, step):
     arguments = ("submit", "tiny.py:tiny", "--json")
-    say(when, step, *arguments, program=[sys.executable, "-c", DIE], code=-9)
+    say(when, step, *arguments, script=DIE, code=-9)
     made = result(say(*arguments))
     assert made["resumed"]
     assert [made["run"]] == list_runs(store)
@@ -89,7 +88,7 @@ def test_a_submit_that_is_killed_and_made_again_makes_one_workflow(say, store, c
 
 
 def test_a_dry_run_starts_nothing(say, store, client):
-    assert "the cluster would take Workflow tiny-" in say("submit", "tiny.py:tiny", "--dry-run").stdout
+    assert "the cluster would take Workflow tiny-" in say("submit", "tiny.py:tiny", "--dry-run").out
     assert [] == list(store.list(""))
     # Other tests submit the same pipeline, each into a store of its own.
     made = client.list(WORKFLOWS, labels="fireworks.io/pipeline=tiny")
@@ -98,9 +97,9 @@ def test_a_dry_run_starts_nothing(say, store, client):
 
 def test_cancel_and_delete(say, store, client):
     made = result(say("submit", f"{UNRULY}:unruly", "-p", "how=sleep:300", "--json"))["run"]
-    assert "must have ended to be deleted" in say("delete", made, code=1).stderr
-    assert f"{made} cancelled\n" == say("cancel", made).stdout
-    assert "cancelled" in say("watch", made, code=1).stderr
+    assert "must have ended to be deleted" in say("delete", made, code=1).err
+    assert f"{made} cancelled\n" == say("cancel", made).out
+    assert "cancelled" in say("watch", made, code=1).err
     say("delete", made)
     # Not by `list_runs`: a server may name a folder for a while that is empty.
     assert [] == list(store.list("runs/"))
@@ -111,21 +110,21 @@ def test_what_goes_on_is_asked_of_the_cluster(say):
     pipeline = f"{UNRULY}:unruly"
     stuck = result(say("submit", pipeline, "-p", "secret=not-there/token", "--json"))["run"]
     asleep = result(say("submit", pipeline, "-p", "how=sleep:8", "--json"))["run"]
-    assert "asleep\n" == say("logs", "--follow", asleep, "rows").stdout
-    assert "waits: " in say("status", stuck).stdout
-    assert "not-there" in say("status", stuck).stdout
+    assert "asleep\n" == say("logs", "--follow", asleep, "rows").out
+    assert "waits: " in say("status", stuck).out
+    assert "not-there" in say("status", stuck).out
     say("cancel", stuck)
 
 
 def test_what_is_wrong_is_said_in_one_line(say, project, cluster):
     submit = ("submit", "tiny.py:tiny")
-    assert "namespace" in say(*submit, "--namespace", "nowhere", code=1).stderr
-    assert "context" in say(*submit, "--context", "nowhere", code=1).stderr
-    assert "pods must reach the store" in say(*submit, "--store", str(project / "store"), code=1).stderr
-    assert "must have a tag that stays" in say(*submit, "--image", "stage:latest", code=1).stderr
+    assert "namespace" in say(*submit, "--namespace", "nowhere", code=1).err
+    assert "context" in say(*submit, "--context", "nowhere", code=1).err
+    assert "pods must reach the store" in say(*submit, "--store", str(project / "store"), code=1).err
+    assert "must have a tag that stays" in say(*submit, "--image", "stage:latest", code=1).err
     (project / ".env").write_text("TOKEN=1")
-    assert "secrets must not travel with code, but the project has .env" in say(*submit, code=1).stderr
-    for line in (say(*submit, code=1).stderr, say(*submit, "--only", "scor", code=1).stderr):
+    assert "secrets must not travel with code, but the project has .env" in say(*submit, code=1).err
+    for line in (say(*submit, code=1).err, say(*submit, "--only", "scor", code=1).err):
         assert 1 == line.count("\n")
 
 

@@ -76,6 +76,6 @@ def loaded(cluster, tmp_path):
 )
 def test_an_image_that_does_not_fit_is_told(say, loaded, make, cause):
     done = say("submit", f"{UNRULY}:unruly", "--image", loaded(make), "--wait", code=1)
-    [error] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    [error] = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert error.startswith("error: stage 'rows' failed: ")
     assert cause in error
