@@ -105,6 +105,7 @@ def test_a_control_plane_killed_under_a_run_and_a_submit(node, patient, client, 
         time.sleep(6)
         assert not late
     submitting.join(120)
+    assert 1 == len(late)
     assert before == client.get(WORKFLOWS, early)["metadata"]["uid"]
     assert {early, *late} == made_by(client, f"{patient.store.url}/runs/")
     for run_id in (early, *late):
