@@ -105,9 +105,8 @@ def _compile(work: Path, folder: Path, packages: tuple[str, ...], flags: str) ->
     try:
         output = part / "etcd" if folder.name.startswith("etcd") else part
         target = str(output) if output != part else f"{part}/"
-        _go(
-            work, "build", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {flags}".strip(), "-o", target, *packages
-        )
+        options = ["-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", f"-ldflags=-s -w {flags}".strip()]
+        _go(work, "build", *options, "-o", target, *packages)
         part.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)

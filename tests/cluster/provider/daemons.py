@@ -19,6 +19,11 @@ from .interface import ClusterError
 _START = 'echo $$ >"$1" && log=$2 && shift 2 && { "$@" >>"$log" 2>&1 & echo $!; }'
 
 
+# All are written in Go, and none has much in memory: to collect garbage a quarter as often costs some hundred MB, and
+# saves a fifth of what the API server computes.
+_GARBAGE = "GOGC=400"
+
+
 @dataclass(frozen=True)
 class Daemon:
     """A program that runs as long as the cluster."""
@@ -43,7 +48,7 @@ class Supervisor:
         if not again:
             log.write_bytes(b"")
         environment = [f"{name}={value}" for name, value in daemon.environment.items()]
-        clean = ["env", "-i", f"PATH={SYSTEM_PATH}", "HOME=/", "LC_ALL=C.UTF-8", *environment]
+        clean = ["env", "-i", f"PATH={SYSTEM_PATH}", "HOME=/", "LC_ALL=C.UTF-8", _GARBAGE, *environment]
         printed = run("setsid", *clean, "sh", "-c", _START, "sh", group, log, *daemon.command)
         pid = int(printed)
         (self.records / f"{daemon.name}.json").write_text(json.dumps([pid, _started_at(pid)]), encoding="ascii")
