@@ -237,7 +237,8 @@ PATCH = {
 def priority(cluster):
     """A PriorityClass, of which namespaces have none."""
     made = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "fireworks-test"}}
-    cluster.kubectl.apply([made | {"value": 5}])
+    # Other tests' pods stay, though they count for less.
+    cluster.kubectl.apply([made | {"value": 5, "preemptionPolicy": "Never"}])
     yield 5
     cluster.kubectl("delete", "priorityclass", "fireworks-test")
 

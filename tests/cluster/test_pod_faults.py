@@ -17,7 +17,7 @@ from fireworks.workflow.argo.resources import PODS, SECRETS, WORKFLOWS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-CHAINED = UNRULY.with_name("chained.py")
+CHAINED, SEVERAL = (UNRULY.with_name(name) for name in ("chained.py", "several.py"))
 FITTED, BATCHES, PACE_S = f"{STEADY}:fitted", 60, 0.3
 
 
@@ -63,11 +63,9 @@ def test_errors_end_the_run_and_are_named(runs):
 def test_what_may_pass_is_tried_again(runs, store, fine):
     """Lost once, each in its own way: the next attempt gives the same bytes."""
     kinds = ["exit:64", "exit:75", "exit:137", "signal:SIGKILL", "signal:SIGSEGV", "signal:SIGABRT", "signal:SIGTERM"]
-    ids = {how: runs.start(UNRULY, how=how, times=1, marks=f"{store.url}/marks/{how[-4:]}") for how in kinds}
-    ends = {how: runs.wait(run_id, 600) for how, run_id in ids.items()}
-    assert dict.fromkeys(kinds, "succeeded") == {how: end.status for how, end in ends.items()}
-    assert dict.fromkeys(kinds, 2) == {how: outcome(end)[1] for how, end in ends.items()}
-    assert dict.fromkeys(kinds, fine) == {how: hashes(end) for how, end in ends.items()}
+    end = runs.wait(runs.start(SEVERAL, hows=kinds, marks=f"{store.url}/marks"), 600)
+    assert ("succeeded", len(kinds)) == (end.status, len(end.stages))
+    assert {("succeeded", 2, fine[0])} == {(stage.status, stage.attempts, stage.hash) for stage in end.stages}
 
 
 def test_what_never_passes_is_given_up_with_its_cause(runs):
