@@ -72,7 +72,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(nodeid)
         for text in (text for report, text in measured if report.nodeid == nodeid):
             terminalreporter.write_line(f"    {text}")
-    if config.getoption("lf"):
+    if config.getoption("lf", default=False):
         terminalreporter.section("tried again")
         for report in reports:
             terminalreporter.write_line(f"{report.outcome:<8} {report.nodeid}")
