@@ -88,6 +88,7 @@ def piece(folder, length=200_000):
     return str(folder / "piece.fa")
 
 
+@pytest.mark.slow
 def test_four_runners_agree(contained, runs, store, tmp_path, report):
     compare(TINY, {"shards": 2}, contained, runs, store, tmp_path, report)
 
@@ -100,7 +101,6 @@ def test_four_runners_agree_on_stages_that_differ_by_name_alone(contained, runs,
     compare(f"{project}/twins.py:twins", {}, contained, runs, store, tmp_path, report)
 
 
-@pytest.mark.slow
 def test_four_runners_agree_on_the_prophages(contained, runs, store, tmp_path, report):
     compare(PROPHAGES, {**SMALL, "genome": piece(tmp_path)}, contained, runs, store, tmp_path, report)
 
