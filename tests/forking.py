@@ -81,4 +81,8 @@ def fireworks(arguments: list[str], folder: Path, scratch: Path, *, limit_s: flo
     """Run ``fireworks …`` to its end."""
     process = start(arguments, folder, scratch, **environ)
     process.join(limit_s)
+    if process.is_alive():
+        # Else the end of the test session would wait for it.
+        process.kill()
+        process.join()
     return Finished(process.exitcode, (scratch / "out").read_text(), (scratch / "err").read_text())

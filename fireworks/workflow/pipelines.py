@@ -267,7 +267,7 @@ def _forget_other_projects(root: Path) -> None:
     for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None)
         # Texts first: torch alone has a thousand modules, and the search for files is slow.
-        if path and path.startswith(others) and here.find(name):
+        if path and str(path).startswith(others) and here.find(name):
             del sys.modules[name]
     if root not in _roots:
         _roots.append(root)

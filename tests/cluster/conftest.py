@@ -25,7 +25,7 @@ from forking import Finished, fireworks
 MEASURED = "measured"
 # pytest's own exit codes end with 5. The Makefile tries again after 1 alone.
 FINAL = 6
-# A run's own tests have limits of their own.
+# Of a command, which may wait for a run's end.
 LIMIT_S = 1200
 
 

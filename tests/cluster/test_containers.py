@@ -59,7 +59,7 @@ def twins():
 """
 
 TINY = f"{ROOT}/tests/projects/tiny/tiny.py:tiny"
-SMALL = {"window": 2000, "block": 40_000, "phage_step": 200, "epochs": 2, "shards": 1}
+SMALL = {"window": 2000, "block": 40_000, "phage_step": 200, "epochs": 2, "shards": 2}
 
 
 @pytest.fixture(scope="module")

@@ -99,6 +99,7 @@ def test_a_control_plane_killed_under_a_run_and_a_submit(node, patient, client, 
         os.kill(node.supervisor.pid("etcd"), signal.SIGSTOP)
         submitting.start()
         time.sleep(4)
+    died_at = time.time()
     with outage(node, *CONTROL_PLANE):
         if when == "before":
             submitting.start()
@@ -114,6 +115,7 @@ def test_a_control_plane_killed_under_a_run_and_a_submit(node, patient, client, 
         assert whole(patient.folder(run_id), end)
     ended = patient.folder(early).attempt_end("ground", 0, running.start.attempt)
     assert (0, False) == (ended.exit_code, ended.cached)
+    assert died_at < ended.ended_at
 
 
 def made_by(client, plans):

@@ -19,8 +19,8 @@ from .interface import ClusterError
 _START = 'echo $$ >"$1" && log=$2 && shift 2 && { "$@" >>"$log" 2>&1 & echo $!; }'
 
 
-# All are written in Go, and none has much in memory: to collect garbage a quarter as often costs some hundred MB, and
-# saves a fifth of what the API server computes.
+# All are written in Go, and none has much in memory. At Go's own pace a quarter of what the API server computed was
+# collecting garbage.
 _GARBAGE = "GOGC=400"
 
 
