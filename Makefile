@@ -87,6 +87,10 @@ test-cluster: $(SETUP) ## start the cluster, build the image, run the tests that
 	$(CLUSTER_TESTS) $(BESIDE) || { test $$? = 1 && $(PROVIDER) up && $(CLUSTER_TESTS) $(BESIDE) $(AGAIN); }
 	$(CLUSTER_TESTS) $(ALONE) || { test $$? = 1 && $(PROVIDER) up && $(CLUSTER_TESTS) $(ALONE) $(AGAIN); }
 
+.PHONY: test-gpu
+test-gpu: $(SETUP) ## run the tests that need a GPU; without one they fail
+	$(BIN)/python -m pytest tests/gpu -m gpu
+
 ROUNDS ?= 20
 soak: $(SETUP) ## kill parts of the cluster at random under runs, ROUNDS=20, and what else takes an hour
 	@$(PROVIDER) up

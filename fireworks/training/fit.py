@@ -131,7 +131,7 @@ class Fit(Junction):
 
     def _step(self, model: Any, batch: Message) -> None:
         if self._device.type != "cpu":
-            batch = batch.cuda()
+            batch = batch.cuda(str(self._device))
 
         optimizer = self._begin()
 
