@@ -111,9 +111,17 @@ class RunLog:
         Args:
             over: Asked once a second.
         """
+        if self._pods is None:
+            yield from self._follow(over)
+            return
+        self._pods.start()
+        try:
+            yield from self._follow(over)
+        finally:
+            self._pods.stop()
+
+    def _follow(self, over: Callable[[], bool]) -> Iterator[Printed]:
         quiet = 0
-        if self._pods is not None:
-            self._pods.start()
         while quiet < (_QUIET_ROUNDS if self._pods is None or self._pods.done() else _QUIET_ROUNDS_OF_PODS):
             # Asked first: what was printed is there before the end is.
             ended = over()

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -23,6 +22,7 @@ from fireworks.testing.runners import output_hashes
 from fireworks.workflow.containers import Containers
 from fireworks.workflow.history import RunFolder, list_runs
 from fireworks.workflow.progress import Display
+from waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -159,19 +159,12 @@ def start(store, how, marks):
     )
 
 
-def wait_until(true, limit_s, what):
-    deadline = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.3)
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_when_the_runner_is_gone_so_are_its_containers_and_running_again_goes_on(contained, engine, tmp_path, number):
     store, marks = open_store(tmp_path / "store"), open_store(tmp_path / "store" / "marks")
     process = start(tmp_path / "store", "sleep:300", marks.url)
     try:
-        wait_until(lambda: process.poll() is not None or list(marks.list("")), 90, "the stage must be at work")
+        wait_until(lambda: process.poll() is not None or list(marks.list("")), "the stage must be at work", 90)
         assert process.poll() is None, process.stderr.read().decode()
         (attempt,) = RunFolder(store, list_runs(store)[0]).attempts()
         name = f"fireworks-{attempt.start.attempt}"
@@ -180,7 +173,7 @@ def test_when_the_runner_is_gone_so_are_its_containers_and_running_again_goes_on
         process.communicate(timeout=60)
     finally:
         process.kill()
-    wait_until(lambda: name not in names_of(engine), 10 if number == signal.SIGKILL else 1, f"{name} must be gone")
+    wait_until(lambda: name not in names_of(engine), f"{name} must be gone", 10 if number == signal.SIGKILL else 1)
     end = RunFolder(store, list_runs(store)[0]).end
     assert (None if number == signal.SIGKILL else "cancelled") == (end and end.status)
     again = contained(UNRULY, store, {"how": "sleep:300", "times": 1, "marks": marks.url})

@@ -131,21 +131,24 @@ def test_sample_gives_every_stage_something_and_stays_apart(go):
 
 
 def test_killed_at_twenty_moments_it_resumes_and_ends_the_same(go, project, tmp_path):
-    began = time.monotonic()
-    expected = hashes(go("--store", str(tmp_path / "whole"), "-p", "epochs=40"))
-    duration = time.monotonic() - began
-    lost = 0
+    took = []
+    for number in range(3):
+        began = time.monotonic()
+        expected = hashes(go("--store", str(tmp_path / f"whole{number}"), "-p", "epochs=50"))
+        took.append(time.monotonic() - began)
+    # The first also starts the process that the others are forked from; and a machine may be busy for a while.
+    duration, lost = min(took), 0
     for moment in range(20):
         store = tmp_path / f"store{moment}"
-        arguments = ["run", "tiny.py:tiny", "-p", "epochs=40", "--store", str(store)]
+        arguments = ["run", "tiny.py:tiny", "-p", "epochs=50", "--store", str(store)]
         process = start(arguments, project, tmp_path)
         process.join(duration * (moment + 0.5) / 20)
         if process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
         process.join()
-        assert expected == hashes(go("--store", str(store), "-p", "epochs=40"))
+        assert expected == hashes(go("--store", str(store), "-p", "epochs=50"))
         lost += lost_attempts(store)
-    assert 5 <= lost
+    assert 5 <= lost, f"of runs of {took} s"
 
 
 def lost_attempts(folder):

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from itertools import accumulate
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from fireworks.store import open_store
 from fireworks.workflow.history import RunFolder, latest_run, list_runs
 from forking import fireworks, start, untraced
+from waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 TALKING = ROOT / "tests" / "projects" / "talking"
@@ -35,20 +35,15 @@ def begin(place, tmp_path):
         (tmp_path / "run").mkdir()
         options = ["run", "talking.py:talking", "--store", str(place), "--runner", "processes", "--workers", "2"]
         began.append(start([*options, *arguments], TALKING, tmp_path / "run"))
-        wait_until(lambda: place.exists() and list_runs(open_store(place)) and folder(place).log_files())
+        wait_until(
+            lambda: place.exists() and list_runs(open_store(place)) and folder(place).log_files(), "a log must be there"
+        )
         return began[-1], folder(place)
 
     yield call
     for process in began:
         process.terminate()
         process.join(60)
-
-
-def wait_until(there, limit_s=60):
-    deadline = time.monotonic() + limit_s
-    while not there():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def folder(place):

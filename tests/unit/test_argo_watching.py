@@ -1,5 +1,6 @@
 """Watches and logs over connections that break. Neighbours: `fireworks.workflow.argo.watching`, `podlogs`."""
 
+import threading
 import time
 
 import pytest
@@ -111,6 +112,21 @@ def test_a_watch_ends_when_the_api_is_gone_for_too_long(server, connect):
     server.on(f"GET {ALL}", listed(5), Reply(body=[], end="reset"))
     with pytest.raises(ClusterUnavailable, match="must answer"):
         seen(connect(0.5).watch(PODS), 1)
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(body=[event("ADDED", pod("b", 6))], end="hang"), refusal(503, "later")], ids=["silent", "away"]
+)
+def test_a_watch_ends_when_its_client_is_closed(server, connect, reply):
+    server.on(f"GET {ALL}", listed(5, pod("a", 3)), reply)
+    client = connect(60)
+    closing = threading.Timer(1.0, client.close)
+    began = time.monotonic()
+    closing.start()
+    with pytest.raises(ClusterUnavailable, match="must not be asked after `close`, but was for pods in namespace"):
+        seen(client.watch(PODS), 5)
+    assert time.monotonic() < began + 5
+    closing.join()
 
 
 def test_credentials_that_expire_in_mid_watch_are_told(server, connect):

@@ -22,6 +22,7 @@ from fireworks.workflow.loglines import Line, stamp
 from fireworks.workflow.outputs import Fingerprints, Output, shard_hash
 from fireworks.workflow.runlog import RunLog
 from recording import START, Recorder, make_plan
+from waiting import wait_until
 
 RUN = "phage-20261121-104512-3fa9"
 PODS = "/api/v1/namespaces/fireworks/pods"
@@ -160,11 +161,19 @@ def test_lines_of_pods_are_followed_by_time_each_once(server, run, capfd):
             "pod-1": ("windows", "1", refusal(403, FORBIDDEN, "Forbidden")),
         },
     )
-    timer = threading.Timer(0.5, lambda: keep(run, "windows", 1, "a1", (2.5, "2.5"), (4, "four"), number=1))
-    timer.start()
-    with ending(run, 2.5):
-        assert 0 == main(["logs", "-f", RUN, "windows"])
-    timer.join()
+
+    def go_on():
+        # The first time it reads what there is, the second time it follows.
+        wait_until(lambda: len(server.asked(f"GET {PODS}/pod-0/log")) == 2, "the pod must be followed")
+        time.sleep(0.5)
+        keep(run, "windows", 1, "a1", (2.5, "2.5"), (4, "four"), number=1)
+        time.sleep(2)
+        run.end()
+
+    going_on = threading.Thread(target=go_on)
+    going_on.start()
+    assert 0 == main(["logs", "-f", RUN, "windows"])
+    going_on.join()
     out, err = capfd.readouterr()
     assert ["one", "two", "three", "five", "2.5", "four"] == [
         line for line in out.splitlines() if line and not line.startswith("==>")
@@ -275,6 +284,7 @@ def test_attempt_records_are_read_once(server, run, monkeypatch):
     list(log.lines(log.entries()))
     with ending(run, 3.5):
         list(log.follow(lambda: folder.end is not None))
+    assert not {"pods", "pod-0"} & {thread.name for thread in threading.enumerate()}, "nobody follows them any more"
     assert [f"runs/{RUN}/attempts/windows/00000/a0.start.json"] == [key for key in read if "/attempts/" in key]
 
 

@@ -76,6 +76,10 @@ class ClusterClient:
         """The kubeconfig's; None in a pod."""
         return self.transport.login.context
 
+    def close(self) -> None:
+        """Give up whatever is asked, watched or read, in all threads: it ends there with ClusterUnavailable."""
+        self.transport.close()
+
     def create(self, resource: Resource, body: Mapping[str, Any], *, dry_run: bool = False) -> Object:
         """Make an object; unknown fields are refused.
 

@@ -24,6 +24,8 @@ __all__ = ["PodLogs", "RunPod"]
 # What Argo's executor says in the stage's container.
 _EXECUTOR = re.compile(r'time="[^"]+" level=\w+ msg=.* argo=true')
 _READERS = 16
+# A thread that waits for a server which does not answer is left to itself.
+_STOP_S = 1.0
 # Pods wait with what they say until what they said is told.
 _UNTOLD_LINES = 10_000
 _HOST_LENGTH = 63
@@ -63,9 +65,11 @@ class PodLogs:
         self._labels = f"fireworks.io/run={run_id}" + ("" if shard is None else f",fireworks.io/shard={shard}")
         self._pods: list[RunPod] = []
         self._last: dict[str, str] = {}
+        self._watching = threading.Thread(target=self._watch, name="pods", daemon=True)
         self._threads: dict[str, threading.Thread] = {}
         self._telling: dict[str, RunPod] = {}
         self._lines: queue.Queue[tuple[RunPod, Line]] = queue.Queue(_UNTOLD_LINES)
+        self._stopped = False
         self.fault: FireworksError | None = None
         """Why pods, or one of them, cannot be read, if not because they are gone."""
 
@@ -85,8 +89,16 @@ class PodLogs:
             return [(pod, line) for pod, lines in zip(self._pods, read, strict=True) for line in lines]
 
     def start(self) -> None:
-        """Follow pods from now on, from where they were read to."""
-        threading.Thread(target=self._watch, name="pods", daemon=True).start()
+        """Follow pods from now on, from where they were read to, until `stop`."""
+        self._watching.start()
+
+    def stop(self) -> None:
+        """Follow them no longer; closes the client."""
+        self._stopped = True
+        self.client.close()
+        end = time.monotonic() + _STOP_S
+        for thread in (self._watching, *self._threads.copy().values()):
+            thread.join(max(end - time.monotonic(), 0.0))
 
     def lines(self, limit_s: float) -> list[tuple[RunPod, Line]]:
         """What comes within so many seconds."""
@@ -151,7 +163,7 @@ class PodLogs:
 
     def _note(self, fault: FireworksError) -> None:
         # Refused is what asks too early; gone is what asks too late.
-        if not isinstance(fault, ResourceNotFound | ResourceRefused):
+        if not self._stopped and not isinstance(fault, ResourceNotFound | ResourceRefused):
             self.fault = self.fault or fault
 
 

@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from secrets import SystemRandom
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -111,6 +111,8 @@ class Transport:
         self._first_s = patience_s if first_s is None else min(first_s, patience_s)
         self._answered = False
         self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._streams: set[BaseHTTPResponse] = set()
         self.login = login()
         self._pool = _pool(self.login)
         self.patience_s = patience_s
@@ -153,17 +155,35 @@ class Transport:
         from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         response = self._patiently(call, lambda: self._request(call, timeout_s, preload=False))
+        with self._lock:
+            self._streams.add(response)
         try:
+            self._check_open(call)  # Else nobody would shut it.
             yield response
         except HTTPError as error:
             raise Broken(from_network(error, call.target), silent=isinstance(error, ReadTimeoutError)) from error
         finally:
+            with self._lock:
+                self._streams.discard(response)
             response.close()  # Half-read, the connection is of no use to others.
+
+    def close(self) -> None:
+        """Give up whatever is asked or read, in all threads: it ends there with ClusterUnavailable."""
+        with self._lock:
+            self._closed.set()
+            for response in self._streams:
+                with suppress(OSError, RuntimeError, ValueError):  # It has just ended by itself.
+                    response.shutdown()
+
+    def _check_open(self, call: Call) -> None:
+        if self._closed.is_set():
+            raise ClusterUnavailable(f"a cluster must not be asked after `close`, but was for {call.target}.")
 
     def _patiently(self, call: Call, once: Callable[[], T]) -> T:
         began = time.monotonic()
         pause, renewed, told = 0.1, False, False
         while True:
+            self._check_open(call)
             try:
                 answer = once()
                 self._answered = True
@@ -184,7 +204,7 @@ class Transport:
                     told = True
                     self._waiting(transient.fault)
                 call.lost |= not transient.refused
-                time.sleep(wait)
+                self._closed.wait(wait)
 
     def _request(self, call: Call, timeout_s: float, *, preload: bool) -> BaseHTTPResponse:
         from urllib3 import Timeout
