@@ -50,7 +50,7 @@ format: $(SETUP) ## rewrite the source in the project's style
 	$(BIN)/ruff format
 
 test: $(SETUP) ## run all tests, with coverage; takes some minutes
-	COVERAGE_FILE="$(CURDIR)/.coverage" $(BIN)/python -m pytest --cov $(SPREAD) -n auto --maxprocesses 4
+	COVERAGE_FILE="$(CURDIR)/.coverage" $(BIN)/python -m pytest --cov $(SPREAD) -n 3
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs cluster-env test-cluster soak
 # Which cluster: auto, node (made of processes of this machine, by root), kind, existing (FIREWORKS_KUBECONTEXT).

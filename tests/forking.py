@@ -36,11 +36,6 @@ class Finished:
     err: str
 
 
-def untraced() -> dict[str, str]:
-    """The environment, without what measures coverage: that makes Python slow, and an interrupt may hold its lock."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-
-
 @cache
 def _context():
     context = multiprocessing.get_context("forkserver")

@@ -1,5 +1,6 @@
 """`fireworks logs` of real processes that print at once. Neighbours: `tests/projects/talking`, `workflow.runlog`."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from fireworks.store import open_store
 from fireworks.workflow.history import RunFolder, latest_run, list_runs
-from forking import fireworks, start, untraced
+from forking import fireworks, start
 from waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,7 @@ def test_a_stage_is_followed_to_its_end_and_not_beyond(place, tmp_path, begin):
 def test_ctrl_c_detaches_and_says_how_to_come_back(place, begin):
     process, run = begin("-p", "lines=200", "-p", "pace=0.1")
     command = [sys.executable, "-c", INTERRUPTIBLE, "logs", "-f", run.id, "both/1", "--store", str(place)]
-    environ = untraced() | {"PYTHONPATH": str(ROOT)}
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
     following = subprocess.Popen(
         command, cwd=TALKING, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -12,7 +12,6 @@ import pytest
 
 from fireworks.store import open_store
 from fireworks.workflow.history import RunFolder, list_runs
-from forking import untraced
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = '''
@@ -54,7 +53,7 @@ def test_a_signal_ends_the_run_and_says_so(tmp_path, runner, number, code):
     process = subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         cwd=tmp_path,
-        env=untraced() | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )

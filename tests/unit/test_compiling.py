@@ -17,7 +17,6 @@ from fireworks.workflow.argo import dags
 from fireworks.workflow.argo.compiling import Target, compile_template, compile_workflow
 from fireworks.workflow.argo.fusing import fused
 from fireworks.workflow.argo.validator import validate
-from forking import untraced
 
 TARGET = Target(image="localhost/fireworks-stage:0123456789ab")
 
@@ -263,7 +262,7 @@ print(json.dumps([best, [finding.rule for finding in found], len(json.dumps(temp
 def test_a_thousand_stages_compile_and_are_validated_at_once_and_are_small():
     limit_s, limit_bytes = 0.5, 300 * 1000
     command = [sys.executable, "-c", TIMED, TARGET.image, str(limit_s)]
-    best_s, rules, size = json.loads(subprocess.check_output(command, input=encode(plan(*THOUSAND)), env=untraced()))
+    best_s, rules, size = json.loads(subprocess.check_output(command, input=encode(plan(*THOUSAND))))
     assert best_s <= limit_s
     assert ["status-size"] == rules
     assert size <= limit_bytes
