@@ -18,7 +18,7 @@ from fireworks.workflow.argo.diagnosis.accounts import check_stage
 from fireworks.workflow.argo.diagnosis.examining import CHECKS
 from fireworks.workflow.argo.resources import PODS, WORKFLOWS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.alone, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 BASE = Path(__file__).parents[2] / "manifests" / "base"
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
@@ -41,7 +41,7 @@ def doctor(cluster):
 
     def look(**settings):
         store = f"{cluster.s3_url()}/doctor-tests"
-        given = {"namespace": cluster.namespace, "store": store, "store_in_pods": store, "limit_s": 60.0, **settings}
+        given = {"namespace": cluster.namespace, "store": store, "store_in_pods": store, "limit_s": 180.0, **settings}
         found = list(examine(Case(**given)))
         print(*found, sep="\n")
         assert [name for name, _, _ in CHECKS] == [check.name for check in found]

@@ -75,7 +75,8 @@ STEPS = ["submitting.ship", "submitting._write", "ClusterClient.ensure", "Cluste
 @pytest.mark.invariant
 @pytest.mark.parametrize(("when", "step"), [*(("before", step) for step in STEPS), ("after", STEPS[-1])])
 def test_a_submit_that_is_killed_and_made_again_makes_one_workflow(say, store, client, when, step):
-    arguments = ("submit", "tiny.py:tiny", "--json")
+    # Its pods wait for a secret, and so take no time of others'.
+    arguments = ("submit", f"{UNRULY}:unruly", "-p", "secret=not-there/token", "--json")
     say(when, step, *arguments, script=DIE, code=-9)
     made = result(say(*arguments))
     assert made["resumed"]
