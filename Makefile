@@ -76,7 +76,7 @@ cluster-env: $(SETUP) ## print what a shell needs to use it: eval "$$(make --sil
 # Tests that mostly wait for pods side by side, then those that nothing may run beside. What fails is tried once more, on
 # a cluster that is whole again, and named: on a machine that others use too, a stall of some seconds is not ours. Not so
 # if a test marked `invariant` is among it (the exit code is another one then): what is lost once in ten times is lost.
-BESIDE := -m "cluster and not (slow or alone)" $(SPREAD) -n 6
+BESIDE := -m "cluster and not (slow or alone)" $(SPREAD) -n 5
 ALONE := -m "cluster and alone and not slow"
 CLUSTER_TESTS = CLUSTER="$(CLUSTER)" $(BIN)/python -m pytest tests/cluster tests/unit --durations=10
 AGAIN := --last-failed --last-failed-no-failures=none

@@ -65,6 +65,15 @@ def test_a_workflow_of_three_levels_succeeds(node):
         node.kubectl("delete", "workflow", "levels", f"--namespace={NAMESPACE}")
 
 
+@pytest.mark.parametrize(("asked", "given"), [("1", "250m"), ("2500m", "250m"), ("100m", "100m")])
+def test_stages_take_turns_rather_than_wait_for_a_processor(node, asked, given):
+    one = pod("much", node.settings.executor_image)
+    one["spec"]["containers"][0]["resources"] = {"requests": {"cpu": asked, "memory": "8Mi"}}
+    made = json.loads(node.kubectl("create", "--dry-run=server", "--output=json", "-f", "-", stdin=json.dumps(one)))
+    [container] = made["spec"]["containers"]
+    assert {"cpu": given, "memory": "8Mi"} == container["resources"]["requests"]
+
+
 def test_pods_reach_the_api_server_and_s3_and_no_other_port_of_the_machine(node, waiting_pod):
     [container] = node.kubectl.get("pod", waiting_pod, f"--namespace={NAMESPACE}")["status"]["containerStatuses"]
     process = next(
