@@ -28,7 +28,7 @@ from fireworks.store import open_store
 from fireworks.workflow.outputs import Fingerprints
 from fireworks.workflow.shipping import code_key
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
 
 BRIEF = f"{STEADY}:brief"
 AWAY_S = 10
