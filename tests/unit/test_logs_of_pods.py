@@ -288,6 +288,17 @@ def test_attempt_records_are_read_once(server, run, monkeypatch):
     assert [f"runs/{RUN}/attempts/windows/00000/a0.start.json"] == [key for key in read if "/attempts/" in key]
 
 
+def test_who_stops_waits_for_no_pod_that_says_more_than_was_told(server, run, monkeypatch):
+    monkeypatch.setattr("fireworks.workflow.argo.tailing._UNTOLD_LINES", 5)
+    holds(server, **{"pod-0": ("windows", "0", [said(number, "x") for number in range(20)])})
+    pods = PodLogs(ClusterClient(namespace="fireworks"), RUN)
+    pods.start()
+    wait_until(lambda: len(pods.lines(0.1)) == 5, "the pod must be followed")
+    time.sleep(0.5)
+    pods.stop()
+    assert not {"pods", "pod-0"} & {thread.name for thread in threading.enumerate()}
+
+
 def test_the_name_of_a_pod_is_its_host_as_far_as_a_host_name_goes():
     assert "pod-1" == RunPod("pod-1", ("train",), 0).host
     assert "x" * 62 == RunPod("x" * 62 + "-1234", ("train",), 0).host

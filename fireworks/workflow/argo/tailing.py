@@ -96,6 +96,8 @@ class PodLogs:
         """Follow them no longer; closes the client."""
         self._stopped = True
         self.client.close()
+        while not self._lines.empty():  # Threads that wait for room go on, and see that it is over.
+            self._lines.get_nowait()
         end = time.monotonic() + _STOP_S
         for thread in (self._watching, *self._threads.copy().values()):
             thread.join(max(end - time.monotonic(), 0.0))
@@ -157,6 +159,8 @@ class PodLogs:
             for line in self.client.logs(pod.name, follow_on=True, since=self._last.get(pod.name)):
                 for printed in _printed(line):
                     self._lines.put((pod, printed))
+                    if self._stopped:
+                        return
         except FireworksError as fault:  # The store has what it printed.
             self._telling.pop(pod.name)
             self._note(fault)
