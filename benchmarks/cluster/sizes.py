@@ -39,13 +39,17 @@ TARGET = Target(image="localhost/fireworks-stage:0123456789ab", fuse=False)
 _LIMIT_S = 3600.0
 
 
-def budget_of(plan: Plan, target: Target = TARGET) -> Budget:
-    """What is predicted of a plan."""
+def compiled(plan: Plan, target: Target = TARGET) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Its template and its Workflow."""
     template = compile_template(plan, target)
     name, run_id = template["metadata"]["name"], f"{plan.pipeline.name}-20260101-000000-0000"
     url = f"s3://bucket/prefix/runs/{run_id}/plan.json"
-    workflow = compile_workflow(plan, target, template=name, run_id=run_id, plan_url=url)
-    return measure(tasks_of(plan, fuse=target.fuse), template, workflow)
+    return template, compile_workflow(plan, target, template=name, run_id=run_id, plan_url=url)
+
+
+def budget_of(plan: Plan, target: Target = TARGET) -> Budget:
+    """What is predicted of a plan."""
+    return measure(tasks_of(plan, fuse=target.fuse), *compiled(plan, target))
 
 
 def plan_of(*stages: StagePlan) -> Plan:
@@ -62,21 +66,20 @@ def loops() -> Iterator[tuple[str, Plan]]:
         )
 
 
-def graphs() -> Iterator[tuple[str, Plan]]:
+def graph(count: int) -> Plan:
     """So many stages, each of which reads the two before it."""
-    for count in STAGES:
-        names = [f"stage-{number}" for number in range(count)]
-        made = (
-            StagePlan(name=name, recipe="r", ingredients={}, inputs=tuple(names[max(0, place - 2) : place]))
-            for place, name in enumerate(names)
-        )
-        yield f"{count:,} stages", plan_of(*made)
+    names = [f"stage-{number}" for number in range(count)]
+    made = (
+        StagePlan(name=name, recipe="r", ingredients={}, inputs=tuple(names[max(0, place - 2) : place]))
+        for place, name in enumerate(names)
+    )
+    return plan_of(*made)
 
 
 def study() -> None:
     """Print the table."""
     print("| | template | Workflow at its end | |\n|---|---|---|---|")
-    for what, plan in (*loops(), *graphs()):
+    for what, plan in (*loops(), *((f"{count:,} stages", graph(count)) for count in STAGES)):
         found = budget_of(plan)
         packed = ", packed" if found.is_packed else ""
         verdict = "refused" if found.problems() else "warned" if found.warnings() else ""

@@ -3,7 +3,7 @@
 ``make bench-cluster``, which builds the peer. Both read the same documents; each round measures both, one after the
 other. The peer is a process of its own, whose start is part of what a person waits for: on ten stages it is most of it.
 
-Comes in: graphs made here. Goes out: a line for each size; exit code 1 if 1,000 stages take more than the promised
+Comes in: graphs of `sizes.py`. Goes out: a line for each size; exit code 1 if 1,000 stages take more than the promised
 0.5 s.
 """
 
@@ -17,42 +17,28 @@ import time
 from pathlib import Path
 
 from cluster.provider.settings import read_settings
-from fireworks.records import PipelineRef, Plan, StagePlan
-from fireworks.workflow.argo.compiling import Target, compile_template, compile_workflow
+from fireworks.records import Plan
 from fireworks.workflow.argo.validator import validate
+from sizes import compiled, graph
 
 LIMIT_S, SIZES, ROUNDS = 0.5, (10, 1000), 5
-_TARGET = Target(image="registry/stage:1")
-
-
-def graph(stages: int) -> Plan:
-    """Each stage reads the two before it."""
-    names = [f"stage-{number:04}" for number in range(stages)]
-    planned = (
-        StagePlan(name=name, recipe="r", ingredients={}, inputs=tuple(names[max(0, number - 2) : number]))
-        for number, name in enumerate(names)
-    )
-    ref = PipelineRef(name="study", module="m", function="study")
-    return Plan(pipeline=ref, parameters={}, seed=0, stages=tuple(planned))
 
 
 def measure(plan: Plan, file: Path) -> tuple[float, float, float]:
     """Seconds to compile, to validate, and of the peer."""
     began = time.perf_counter()
-    template = compile_template(plan, _TARGET)
-    name = template["metadata"]["name"]
-    workflow = compile_workflow(plan, _TARGET, template=name, run_id="study-1", plan_url="s3://b/plan.json")
-    compiled = time.perf_counter()
-    wrong = [finding for finding in validate([template, workflow]) if finding.severity == "error"]
-    validated = time.perf_counter()
-    file.write_text("---\n".join(f"{json.dumps(one)}\n" for one in (template, workflow)), encoding="utf-8")
+    documents = compiled(plan)
+    compiled_at = time.perf_counter()
+    wrong = [finding for finding in validate(documents) if finding.severity == "error"]
+    validated_at = time.perf_counter()
+    file.write_text("---\n".join(f"{json.dumps(one)}\n" for one in documents), encoding="utf-8")
     started = time.perf_counter()
     lint = [str(read_settings().binary("argo")), "lint", "--offline", "--no-color", str(file)]
     done = subprocess.run(lint, capture_output=True, text=True, check=False)
-    linted = time.perf_counter()
+    linted_at = time.perf_counter()
     if wrong or done.returncode:
         raise SystemExit(f"error: nothing is wrong with the graph, but {wrong} {done.stdout}{done.stderr}")
-    return compiled - began, validated - compiled, linted - started
+    return compiled_at - began, validated_at - compiled_at, linted_at - started
 
 
 def main() -> int:
