@@ -53,7 +53,7 @@ def expected(tmp_path_factory):
 @pytest.mark.invariant
 def test_what_was_acknowledged_outlives_the_server(node, store):
     """Killed between put and get, and under a writer that never stops."""
-    # The server takes a quarter of a minute to come back.
+    # The server takes some seconds to come back.
     store = open_store(store.url, patience_s=180)
     large = bytes(range(256)) * 100_000
     acknowledged, over = {}, threading.Event()

@@ -93,6 +93,8 @@ def controller_manager(settings: Settings) -> Daemon:
             "cluster-signing-key-file": settings.pki / "ca.key",
             "use-service-account-credentials": "true",
             "flex-volume-plugin-dir": settings.run / "volume-plugins",
+            # Nothing heard of the one node means that the API server was away, and so was who would have told.
+            "node-monitor-grace-period": "5m",
         },
     )
 

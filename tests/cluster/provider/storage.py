@@ -45,6 +45,8 @@ def server(settings: Settings) -> Daemon:
             *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false", "-master.telemetry=false"),
             *(f"-s3.localSocket={settings.run}/s3.sock", f"-filer.localSocket={settings.run}/filer.sock"),
             *("-master.volumeSizeLimitMB=1024", "-volume.max=0", "-volume.preStopSeconds=0"),
+            # After `kill -9` the one master elects itself, and waits so long for others first.
+            "-master.electionTimeout=1s",
             *(f"-{name}={port}" for name, port in _PORTS.items()),
         ),
     )
