@@ -112,6 +112,42 @@ def test_what_is_committed_needs_no_torch(pipeline, store, tmp_path, monkeypatch
     assert "torch was imported" in stage(url, "features", tmp_path / "pod").stderr
 
 
+LATE = """
+import atexit, threading, time
+import fireworks
+from fireworks import Message, Pipe, Stage
+
+class Kept:
+    def __del__(self):
+        print("taken apart")
+
+class Rows(Pipe):
+    random_access = False
+
+    def __iter__(self):
+        global kept
+        kept = Kept()
+        threading.Thread(target=lambda: (time.sleep(1), print("a thread"))).start()
+        atexit.register(print, "at exit")
+        yield Message({"x": [1]})
+
+@fireworks.pipeline
+def late():
+    return Stage(Rows(), name="rows")
+"""
+
+
+def test_a_stage_s_process_ends_after_all_else_and_takes_nothing_apart(store, tmp_path):
+    """Which takes longer than a small stage."""
+    project = tmp_path / "late"
+    project.mkdir()
+    (project / "pyproject.toml").touch()
+    (project / "late.py").write_text(LATE)
+    url = recorded(shipped(load_pipeline(f"{project}/late.py:late"), store), store)
+    done = stage(url, "rows", tmp_path / "pod")
+    assert (0, "a thread\nat exit\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
 def test_everything_is_uploaded_once(pipeline, store):
     first = shipped(pipeline, store)
     before = {info.key: info.modified_at for info in store.list("")}
