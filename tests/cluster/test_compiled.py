@@ -88,7 +88,10 @@ class Runs:
         return self.kubectl.get("pods", f"--namespace={self.namespace}", label)["items"]
 
     def wait(self, name):
-        wait_until(lambda: self.get(name).get("status", {}).get("finishedAt"), f"{name} must end", 300)
+        def over():
+            return (self.client.get(WORKFLOWS, name).get("status") or {}).get("finishedAt")
+
+        wait_until(over, f"{name} must end", 300)
         return self.get(name)["status"]
 
     def remove(self):

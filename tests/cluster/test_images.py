@@ -15,6 +15,7 @@ from cluster.provider.commands import Kubectl, wait_until
 from cluster.provider.images import make_stage_image, stage_image
 from cluster.provider.packages import find_kubectl
 from cluster.provider.settings import ROOT
+from fireworks.workflow.argo.resources import PODS
 from fireworks.workflow.imports import distribution_version
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -42,13 +43,13 @@ def kubectl(cluster, tmp_path_factory):
 
 
 @pytest.fixture
-def in_pod(cluster, kubectl, request):
+def in_pod(cluster, kubectl, client, request):
     """Runs a command in a pod of the image, as strict as stages are; returns what it wrote, once it ended with 0."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:60]
     place = f"--namespace={cluster.namespace}"
 
     def phase():
-        return kubectl.get("pod", name, place)["status"]["phase"]
+        return client.get(PODS, name)["status"]["phase"]
 
     def run(*command, image=None):
         image = image or stage_image()
@@ -155,6 +156,8 @@ def test_a_change_of_the_code_is_soon_in_a_pod(cluster, in_pod, tree):
             took_s.append(time.monotonic() - started)
         finally:
             cluster.remove_image(made)
+        # The better of two: others may use the machine too.
+        if took_s[-1] <= CHANGE_S:
+            break
     print(f"from a change of the code to a pod that has run it: {' s, '.join(f'{one:.1f}' for one in took_s)} s")
-    # The better of two: others may use the machine too.
     assert min(took_s) <= CHANGE_S

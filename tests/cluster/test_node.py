@@ -16,7 +16,7 @@ from cluster.provider.commands import wait_until
 from cluster.provider.existing import Existing
 from cluster.provider.settings import NAMESPACE
 
-pytestmark = [pytest.mark.cluster, pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,7 @@ def test_a_module_that_go_sum_does_not_know_is_refused(tmp_path):
         building._argo_folder(tmp_path)
 
 
+@pytest.mark.alone
 def test_existing_touches_only_its_namespace(node, tmp_path):
     node.kubectl("create", "namespace", "theirs")
     kinds = "serviceaccounts,roles,rolebindings,configmaps,secrets,clusterroles,clusterrolebindings,namespaces"

@@ -189,7 +189,7 @@ def test_without_the_store_s_secret_the_reason_is_told_at_once_and_it_ends_in_ti
     kept["metadata"] = {key: kept["metadata"][key] for key in ("name", "labels") if key in kept["metadata"]}
     client.delete(SECRETS, "store-credentials")
     try:
-        run_id = runs.start(UNRULY, timeout=20, retries=0)
+        run_id = runs.start(UNRULY, timeout=8, retries=0)
         told = 'secret "store-credentials" not found'
         wait_until(lambda: any(told in pod.message for pod in runs.view(run_id).pods), "the reason must be told", 60)
         wait_until(lambda: runs.view(run_id).failures, "the deadline must end the pod", 120)

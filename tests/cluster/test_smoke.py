@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+import fireworks
 from cluster.provider.images import stage_image
 from cluster.runs import PROPHAGES
-from fireworks import load_pipeline, run
+from fireworks import File, Stage, load_pipeline, run
 from fireworks.errors import ResourceRefused
 from fireworks.records import RunRecord
+from fireworks.toolbox import FastaPipe, WindowPipe
 from fireworks.workflow import cut
 from fireworks.workflow.argo.resources import PODS, WORKFLOWS
 from fireworks.workflow.history import new_run_id, plan_url, write_run
@@ -22,6 +24,12 @@ from fireworks.workflow.shipping import pack_for, ship
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 SMOKE = Path(__file__).with_name("smoke.yaml")
+
+
+@fireworks.pipeline
+def windows(genome: File, window: int, step: int, shards: int):
+    """That stage of example 01 by itself."""
+    return Stage(FastaPipe(genome) >> WindowPipe(window, step), name="windows", shards=shards)
 
 
 @pytest.fixture
@@ -65,8 +73,9 @@ def test_a_stage_runs_in_pods_and_gives_what_it_gives_here(client, store, shippe
         status = ended(client, made)
         assert "Succeeded" == status["phase"], status
         manifest = Fingerprints(plan, store, run_id).manifest("windows")
-        here = run(load_pipeline(str(PROPHAGES)), store=tmp_path / "store")
-        expected = next(stage for stage in here.stages if stage.name == "windows")
+        given = {name: plan.parameters[name] for name in ("window", "step", "shards")}
+        genome = str(PROPHAGES.parent / plan.parameters["genome"])
+        (expected,) = run(windows, {"genome": genome, **given}, store=tmp_path / "store").stages
         assert (expected.rows, expected.hash) == (manifest.rows, manifest.data_hash)
         facts = [node["outputs"]["parameters"] for node in status["nodes"].values() if node["type"] == "Pod"]
         rows = [int(next(one["value"] for one in fact if one["name"] == "rows")) for fact in facts]

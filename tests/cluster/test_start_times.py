@@ -5,6 +5,7 @@ Neighbours: `timelines.py`, `benchmarks/stage_start.py`.
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,10 +14,10 @@ import pytest
 from cluster.faults import STEADY
 from cluster.provider.images import stage_image
 from cluster.runs import Runs
-from cluster.timelines import timeline
+from cluster.timelines import Times, timeline
 from fireworks.store import open_store
 from fireworks.workflow.argo.resources import PODS, WORKFLOWS
-from fireworks.workflow.history import plan_url
+from fireworks.workflow.history import RunFolder, plan_url
 
 pytestmark = [pytest.mark.cluster, pytest.mark.alone, pytest.mark.timeout(600)]
 
@@ -95,16 +96,35 @@ def ended(client, pod, limit_s=400):
     return phase
 
 
+@dataclass(frozen=True)
+class Watched:
+    """A run that is over, and when its pods did what."""
+
+    folder: RunFolder
+    asked: float
+    submitted: float
+    pods: dict[str, Times]
+
+
 @pytest.fixture(scope="module")
-def planned(client, cluster, tmp_path_factory):
-    """Options that name the first stage of a run that is over: the plan, its code and its inputs are in the store."""
+def watched(client, cluster, tmp_path_factory):
+    """Of two stages with torch, one after the other."""
     store = open_store(f"{cluster.s3_url()}/tests/{uuid4().hex[:12]}")
-    runs = Runs(client, store, tmp_path_factory.mktemp("planned"))
+    runs = Runs(client, store, tmp_path_factory.mktemp("watched"))
+    asked = time.time()
     run_id = runs.start(BRIEF)
-    assert "succeeded" == runs.wait(run_id).status
-    yield ["--plan", plan_url(store.url, run_id), "--stage", "ground"]
+    submitted, folder = time.time(), runs.folder(run_id)
+    seen = timeline(client, f"fireworks.io/run={run_id},fireworks.io/stage", lambda: folder.end is not None)
+    assert "succeeded" == folder.end.status
+    yield Watched(folder, asked, submitted, seen)
     runs.remove()
     store.delete([info.key for info in store.list("")])
+
+
+@pytest.fixture
+def planned(watched):
+    """Options that name the run's first stage: the plan, its code and its inputs are in the store."""
+    return ["--plan", plan_url(watched.folder.store.url, watched.folder.id), "--stage", "ground"]
 
 
 def test_our_share_of_a_stage_s_start(stage_pod, planned, report):
@@ -158,17 +178,16 @@ def test_a_trivial_pod_from_creation_to_its_end(client, cluster, report):
         client.delete(WORKFLOWS, metadata["name"])
 
 
-def test_a_stage_s_pods_from_creation_to_their_end(client, runs, report):
-    """Two stages with torch, one after the other."""
-    asked = time.time()
-    run_id = runs.start(BRIEF)
-    submitted = time.time()
-    folder = runs.folder(run_id)
-    seen = timeline(client, f"fireworks.io/run={run_id},fireworks.io/stage", lambda: folder.end is not None)
-    report(f"submit: {submitted - asked:.2f} s; from there to the run's end: {folder.end.ended_at - submitted:.2f} s")
-    for attempt in folder.attempts():
-        marks = {"asked": submitted, "attempt begins": attempt.start.started_at, "attempt ends": attempt.end.ended_at}
-        times = seen[attempt.start.host]
+def test_a_stage_s_pods_from_creation_to_their_end(watched, report):
+    end = watched.folder.end.ended_at
+    report(f"submit: {watched.submitted - watched.asked:.2f} s; to the run's end: {end - watched.submitted:.2f} s")
+    for attempt in watched.folder.attempts():
+        marks = {
+            "asked": watched.submitted,
+            "attempt begins": attempt.start.started_at,
+            "attempt ends": attempt.end.ended_at,
+        }
+        times = watched.pods[attempt.start.host]
         report(f"{attempt.start.stage}: {parts(times, **marks)}")
         assert times["created"] <= attempt.start.started_at
         assert attempt.end.ended_at - times["created"] <= STAGE_S

@@ -1,28 +1,46 @@
 """Stages that take their time and always give the same rows: what goes on while a cluster fails around them."""
 
+import secrets
 import time
+from functools import cache
 
 import torch
 
 import fireworks
 from fireworks import Fit, HookedPassThroughPipe, Junction, Message, Pipe, PyTorch_Model, Resources, Stage
+from fireworks.store import open_store
 
 ROWS = 2000
 
 
+@cache
+def meet_at(url):
+    """Return once another process is there, too."""
+    place = open_store(url)
+    place.put(secrets.token_hex(8), b"")
+    while len(list(place.list(""))) < 2:
+        time.sleep(0.2)
+
+
 class Numbers(Pipe):
-    """``x`` float64, ``y`` float32, ``wide`` float32 (n, 32); with a clock, also when the rows were made."""
+    """``x`` float64, ``y`` float32, ``wide`` float32 (n, 32); with a clock, also when the rows were made.
+
+    Args:
+        meet: A store's URL: no rows until two processes that compute them have come there.
+    """
 
     random_access = True
 
-    def __init__(self, seconds, clock=False, input=None):
+    def __init__(self, seconds, clock=False, meet="", input=None):
         super().__init__(input)
-        self.seconds, self.clock = seconds, clock
+        self.seconds, self.clock, self.meet = seconds, clock, meet
 
     def __len__(self):
         return ROWS
 
     def __getitem__(self, index):
+        if self.meet:
+            meet_at(self.meet)
         time.sleep(self.seconds)
         x = torch.linspace(0, 1, ROWS, dtype=torch.float64)
         columns = {"x": x, "y": (2 * x + 1).float(), "wide": x.float().reshape(-1, 1).expand(-1, 32).contiguous()}
@@ -120,10 +138,19 @@ def steady(pace: float = 0.0, settings: str = ""):
 
 
 @fireworks.pipeline
-def brief(pace: float = 0.0, settings: str = "", clock: bool = False):
+def short(pace: float = 0.0):
+    """Four stages: a ground, two side by side, their mean."""
+    common = options("")
+    ground = Stage(Numbers(pace), name="ground", **common)
+    sides = [Stage(ground >> Slow(pace), name=side, **common) for side in ("left", "right")]
+    return Stage(Mean(*sides) >> Slow(pace), name="mean", **common)
+
+
+@fireworks.pipeline
+def brief(pace: float = 0.0, settings: str = "", clock: bool = False, meet: str = ""):
     """Two stages."""
     common = options(settings)
-    return Stage(Stage(Numbers(pace, clock), name="ground", **common) >> Slow(0.0), name="last", **common)
+    return Stage(Stage(Numbers(pace, clock, meet), name="ground", **common) >> Slow(0.0), name="last", **common)
 
 
 @fireworks.pipeline
