@@ -11,11 +11,13 @@ from uuid import uuid4
 
 import pytest
 
+from cluster.faults import hashes
 from cluster.provider import Provider, choose
 from cluster.provider.images import stage_image
 from cluster.provider.settings import Settings
 from cluster.recorded import Programs
-from cluster.runs import ROOT, TINY, Runs
+from cluster.runs import ROOT, TINY, UNRULY, Runs
+from fireworks import load_pipeline, run
 from fireworks.store import Store, open_store
 from fireworks.workflow.argo.client import ClusterClient
 from fireworks.workflow.argo.observing import remove
@@ -141,6 +143,12 @@ def runs(client, store, tmp_path) -> Runs:
     made = Runs(client, store, tmp_path)
     yield made
     made.remove()
+
+
+@pytest.fixture(scope="module")
+def fine(tmp_path_factory):
+    """The hashes of the stages of a pipeline that does not misbehave as it could, computed in this process."""
+    return hashes(run(load_pipeline(str(UNRULY)), store=tmp_path_factory.mktemp("fine")))
 
 
 @pytest.fixture

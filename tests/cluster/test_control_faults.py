@@ -135,7 +135,7 @@ def test_chaos(node, patient, client, expected, report, first):
     """
     began = time.monotonic()
     chances = {number: random.Random(number) for number in range(first, min(first + AT_ONCE, NUMBERS.stop))}
-    ids = {number: patient.start(TWELVE, pace=0.5) for number in chances}
+    ids = {number: patient.start(TWELVE, pace=0.25) for number in chances}
     folders = [patient.folder(run_id) for run_id in ids.values()]
     hits, left = [], list(VICTIMS)
     for chance in cycle(chances.values()):

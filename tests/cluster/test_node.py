@@ -14,7 +14,7 @@ from cluster.provider import ClusterError, building, cgroups, choose
 from cluster.provider.archive import write_archive
 from cluster.provider.commands import wait_until
 from cluster.provider.existing import Existing
-from cluster.provider.settings import NAMESPACE
+from cluster.provider.settings import BRIDGE, NAMESPACE
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -91,6 +91,16 @@ def test_pods_reach_the_api_server_and_s3_and_no_other_port_of_the_machine(node,
     program = "import socket, sys; print([socket.socket().connect_ex(place) == 0 for place in eval(sys.argv[1])])"
     entered = ["nsenter", f"--target={process}", "--net", sys.executable, "-c", program, repr(ports)]
     assert "[True, True, True, False, False]" == subprocess.check_output(entered, text=True).strip()
+
+
+def test_the_bridge_keeps_its_address_when_pods_come_and_go(node):
+    """Pods would send to the old one for up to a minute."""
+    bridge = Path("/sys/class/net", BRIDGE)
+    before = (bridge / "address").read_text(encoding="ascii")
+    with pod_that_waits(node):
+        assert before == (bridge / "address").read_text(encoding="ascii")
+    # As include/uapi/linux/netdevice.h has it: set, neither permanent nor made up.
+    assert "3\n" == (bridge / "addr_assign_type").read_text(encoding="ascii")
 
 
 def test_an_image_that_is_loaded_runs(node, tmp_path):

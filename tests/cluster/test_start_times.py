@@ -17,7 +17,7 @@ from cluster.runs import Runs
 from cluster.timelines import Times, timeline
 from fireworks.store import open_store
 from fireworks.workflow.argo.resources import PODS, WORKFLOWS
-from fireworks.workflow.history import RunFolder, plan_url
+from fireworks.workflow.history import Attempt, RunFolder, plan_url
 
 pytestmark = [pytest.mark.cluster, pytest.mark.alone, pytest.mark.timeout(600)]
 
@@ -101,6 +101,7 @@ class Watched:
     """A run that is over, and when its pods did what."""
 
     folder: RunFolder
+    attempts: list[Attempt]
     asked: float
     submitted: float
     pods: dict[str, Times]
@@ -116,7 +117,7 @@ def watched(client, cluster, tmp_path_factory):
     submitted, folder = time.time(), runs.folder(run_id)
     seen = timeline(client, f"fireworks.io/run={run_id},fireworks.io/stage", lambda: folder.end is not None)
     assert "succeeded" == folder.end.status
-    yield Watched(folder, asked, submitted, seen)
+    yield Watched(folder, folder.attempts(), asked, submitted, seen)
     runs.remove()
     store.delete([info.key for info in store.list("")])
 
@@ -181,7 +182,7 @@ def test_a_trivial_pod_from_creation_to_its_end(client, cluster, report):
 def test_a_stage_s_pods_from_creation_to_their_end(watched, report):
     end = watched.folder.end.ended_at
     report(f"submit: {watched.submitted - watched.asked:.2f} s; to the run's end: {end - watched.submitted:.2f} s")
-    for attempt in watched.folder.attempts():
+    for attempt in watched.attempts:
         marks = {
             "asked": watched.submitted,
             "attempt begins": attempt.start.started_at,

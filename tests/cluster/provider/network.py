@@ -57,7 +57,9 @@ def set_up(saved: Path) -> None:
         values = {name: path.read_text(encoding="ascii") for name, path in _kernel_files().items()}
         saved.write_text(json.dumps(values), encoding="ascii")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1", encoding="ascii")
-    run("ip", "link", "add", BRIDGE, "type", "bridge")
+    # With an address that is set: else it is the lowest of its pods', and changes with them, while they send to the one
+    # that they have learnt, for up to a minute.
+    run("ip", "link", "add", BRIDGE, "address", _link_address(NODE_IP), "type", "bridge")
     run("ip", "address", "add", f"{NODE_IP}/{POD_NETWORK.partition('/')[2]}", "dev", BRIDGE)
     run("ip", "link", "set", BRIDGE, "up")
     lines: dict[str, list[str]] = {}
@@ -66,6 +68,11 @@ def set_up(saved: Path) -> None:
         place = places[table, chain] = places.get((table, chain), 0) + 1
         lines.setdefault(table, []).append(f"-I {chain} {place} -m comment --comment {MARK} {rule}")
     _restore(lines)
+
+
+def _link_address(ip: str) -> str:
+    """A locally administered one, by the address that it stands for, as CNI plugins make them."""
+    return ":".join(["0a", "58", *(f"{int(part):02x}" for part in ip.split("."))])
 
 
 def take_down(saved: Path) -> None:
