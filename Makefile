@@ -78,7 +78,7 @@ cluster-env: $(SETUP) ## print what a shell needs to use it: eval "$$(make --sil
 # if a test marked `invariant` is among it (the exit code is another one then): what is lost once in ten times is lost.
 BESIDE := -m "cluster and not (slow or alone)" $(SPREAD) -n 5
 ALONE := -m "cluster and alone and not slow"
-CLUSTER_TESTS = CLUSTER="$(CLUSTER)" $(BIN)/python -m pytest tests/cluster tests/unit --durations=10
+CLUSTER_TESTS = CLUSTER="$(CLUSTER)" $(BIN)/python -m pytest tests/cluster tests/unit/test_manifests.py --durations=10
 AGAIN := --last-failed --last-failed-no-failures=none
 
 test-cluster: $(SETUP) ## start the cluster, build the image, run the tests that need them; leaves it up

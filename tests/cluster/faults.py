@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.provider import Node, Provider, cgroups
+from cluster.nodes import processes_in
+from cluster.provider import Node, Provider
 from cluster.provider.commands import run, wait_until
 from cluster.provider.network import MARK
 from cluster.provider.settings import BRIDGE, NODE_IP, PROXY_PORTS, S3_PORT
@@ -178,12 +179,11 @@ def living(client: ClusterClient, folder: RunFolder) -> dict[str, tuple[str, int
 def _stage_processes(uid: str) -> list[int]:
     """Of a pod."""
     found = []
-    for pid in cgroups.processes(cgroups.find_hierarchies()):
+    for pid in processes_in(uid):
         with suppress(OSError):
-            groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").replace("_", "-")
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             # Argo's supervisor has the same words behind its own.
-            if uid in groups and words[0].endswith(b"python") and b"fireworks.workflow.stage" in words:
+            if words[0].endswith(b"python") and b"fireworks.workflow.stage" in words:
                 found.append(pid)
     return found
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cluster.provider import Node, choose, cleaning, network, owning
+from cluster.provider import Node, cgroups, choose, cleaning, network, owning
 from cluster.provider.commands import wait_until
 from cluster.provider.settings import NAMESPACE, read_settings
 
@@ -69,6 +69,16 @@ def pod(name: str, image: str, command: list[str] | None = None) -> dict[str, An
 
 def running(node: Node, name: str) -> bool:
     return node.kubectl.get("pod", name, f"--namespace={NAMESPACE}")["status"]["phase"] == "Running"
+
+
+def processes_in(name: str) -> list[int]:
+    """Of the pod or container that has this id: it stands in the names of its control groups."""
+    found = []
+    for pid in cgroups.processes(cgroups.find_hierarchies()):
+        with suppress(OSError):  # It ended just now.
+            if name in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").replace("_", "-"):
+                found.append(pid)
+    return found
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.nodes import SECURITY, pod, pod_that_waits, running, running_node
-from cluster.provider import ClusterError, building, cgroups, choose
+from cluster.nodes import SECURITY, pod, pod_that_waits, processes_in, running, running_node
+from cluster.provider import ClusterError, building, choose
 from cluster.provider.archive import write_archive
 from cluster.provider.commands import wait_until
 from cluster.provider.existing import Existing
@@ -76,11 +76,7 @@ def test_stages_take_turns_rather_than_wait_for_a_processor(node, asked, given):
 
 def test_pods_reach_the_api_server_and_s3_and_no_other_port_of_the_machine(node, waiting_pod):
     [container] = node.kubectl.get("pod", waiting_pod, f"--namespace={NAMESPACE}")["status"]["containerStatuses"]
-    process = next(
-        pid
-        for pid in cgroups.processes(cgroups.find_hierarchies())
-        if container["containerID"].rpartition("/")[2] in Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii")
-    )
+    [process, *_] = processes_in(container["containerID"].rpartition("/")[2])
     ports = [
         ("10.244.0.1", 6443),
         ("10.96.0.1", 443),

@@ -30,7 +30,7 @@ from fireworks.workflow.shipping import code_key
 pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
 
 BRIEF, SHORT = f"{STEADY}:brief", f"{STEADY}:short"
-AWAY_S = 10
+AWAY_S = 6
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ FAULTS = {
 def test_a_store_that_is_away_in_mid_run_each_time_in_another_way(node, runs, expected):
     """A stage has begun and cannot write; it waits, and nothing is computed again."""
     # Of each of eight chunks: all rows are there before the store is.
-    run_id = runs.start(SHORT, pace=1.0)
+    run_id = runs.start(SHORT, pace=0.5)
     for stage, fault in FAULTS.items():
         runs.running_pod(run_id, stage)
         with fault(node):
