@@ -29,6 +29,11 @@ MEASURED = "measured"
 FINAL = 6
 # Of a command, which may wait for a run's end.
 LIMIT_S = 1200
+# Files that take minutes, those that take most of them first.
+FIRST = (
+    *("pods_lost", "containers", "choosing", "pod_faults", "readme"),
+    *("compiled", "store_faults", "submit", "logs", "grid"),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,13 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "invariant: must hold each time, so what fails is not tried again")
     # A connection that a test of outages tore down is closed when somebody else's test is under way.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <ssl.SSLSocket:ResourceWarning")
-    config.addinivalue_line("markers", "long: of a file whose tests take minutes; others run beside it")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave them out, unless the command line speaks of them; then those files first that take longest."""
+    """Leave them out, unless the command line speaks of them."""
     if "cluster" in config.option.markexpr:
-        items.sort(key=lambda item: item.get_closest_marker("long") is None)
+        places = {f"test_{name}.py": place for place, name in enumerate(FIRST)}
+        items.sort(key=lambda item: places.get(item.path.name, len(places)))
         return
     left_out = [item for item in items if item.get_closest_marker("cluster")]
     items[:] = [item for item in items if item not in left_out]

@@ -11,7 +11,7 @@ from cluster.runs import UNRULY, result, stages_of_pods
 from fireworks.workflow.argo.resources import PODS
 from fireworks.workflow.history import RunFolder
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 CHAINED = f"{UNRULY.with_name('chained.py')}:chained"
 

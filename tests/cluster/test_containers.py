@@ -24,7 +24,7 @@ from fireworks.workflow.history import RunFolder, list_runs
 from fireworks.workflow.progress import Display
 from waiting import wait_until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 # A run in a process of its own, which may be killed.
 RUN = """

@@ -11,7 +11,7 @@ from cluster.runs import UNRULY, outcome
 from fireworks import load_pipeline, run
 from fireworks.workflow.argo.resources import PODS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 CHAINED, SEVERAL = (UNRULY.with_name(name) for name in ("chained.py", "several.py"))
 FITTED, BATCHES, PACE_S = f"{STEADY}:fitted", 60, 0.3

@@ -14,7 +14,7 @@ from cluster.runs import UNRULY, outcome
 from fireworks.workflow.argo.podstates import pod_state
 from fireworks.workflow.argo.resources import PODS, SECRETS, WORKFLOWS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 def test_a_deleted_pod_is_replaced(runs, store, client, fine):

@@ -11,7 +11,7 @@ from fireworks import load_pipeline, run
 from fireworks.testing.runners import output_hashes
 from fireworks.workflow.history import RunFolder, list_runs
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 
 def test_the_readme_on_a_cluster_and_the_prophage_finder_gives_what_it_gives_here(say, store, tmp_path, report):

@@ -27,7 +27,7 @@ from fireworks.store import open_store
 from fireworks.workflow.outputs import Fingerprints
 from fireworks.workflow.shipping import code_key
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 BRIEF, SHORT = f"{STEADY}:brief", f"{STEADY}:short"
 AWAY_S = 6
