@@ -152,8 +152,7 @@ def test_a_second_state_folder_has_its_own_and_purge_leaves_none_of_it(node, sto
     store.put("kept", b"kept")
     images = set(node.images())
     # Of a node that died, the machine is cleaned by whoever comes next.
-    for pid in cgroups.processes(cgroups.find_hierarchies()):
-        os.kill(pid, signal.SIGKILL)
+    cgroups.kill(cgroups.find_hierarchies())
     done, _ = command("up", FIREWORKS_CLUSTER_STATE=str(other_disk))
     assert (0, True) == (done.returncode, "remove what an earlier cluster left" in done.stdout)
     assert [] == cleaning.find_mounts(node.settings.state)

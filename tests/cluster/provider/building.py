@@ -11,9 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from .commands import run, step
 from .packages import find_go
@@ -78,8 +75,8 @@ def build_all(settings: Settings) -> None:
 
 
 def schemas(settings: Settings) -> Path:
-    """The folder with Argo's CustomResourceDefinitions, without the descriptions that are two thirds of them."""
-    return settings.cache / f"argo-schemas-{settings.versions['argo']}-terse"
+    """The folder with Argo's CustomResourceDefinitions."""
+    return settings.cache / f"argo-schemas-{settings.versions['argo']}"
 
 
 def pause_program(settings: Settings) -> Path:
@@ -142,19 +139,8 @@ def _unpack_schemas(target: Path) -> None:
         part = Path(work) / "schemas"
         part.mkdir()
         for path in sorted((_argo_folder(Path(work)) / _SCHEMAS).glob("argoproj.io_*.yaml")):
-            # As JSON, which is YAML that is read quickly.
-            definition = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-            (part / path.name).write_text(json.dumps(_terse(definition)), encoding="utf-8")
+            shutil.copyfile(path, part / path.name)
         part.rename(target)
-
-
-def _terse(schema: Any) -> Any:
-    """Without descriptions: the API server goes through all of it many times before it takes a definition."""
-    if isinstance(schema, dict):
-        # A property may have that name, too; it is described by a mapping.
-        said = {name for name, value in schema.items() if name == "description" and isinstance(value, str)}
-        return {name: _terse(value) for name, value in schema.items() if name not in said}
-    return [_terse(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def _argo_folder(work: Path) -> Path:
