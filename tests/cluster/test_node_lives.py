@@ -168,14 +168,19 @@ def test_a_second_state_folder_has_its_own_and_purge_leaves_none_of_it(node, sto
     assert b"kept" == store.get("kept")
 
 
+def check_up_again(node):
+    """It cleans, and works."""
+    done, _ = command("up")
+    assert done.returncode == 0, done.stderr
+    assert "remove what an earlier cluster left" in done.stdout
+    assert [] == node.kubectl.get("pods", "--all-namespaces")["items"]
+    assert argo.healthy()
+    assert node.status().ready
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "victims",
-    [
-        pytest.param(["kubelet"], marks=pytest.mark.slow),
-        pytest.param(["containerd", "kube-apiserver"], marks=pytest.mark.slow),
-        None,
-    ],
-    ids=["kubelet", "two", "all"],
+    "victims", [["kubelet"], ["containerd", "kube-apiserver"], None], ids=["kubelet", "two", "all"]
 )
 def test_up_after_kill_cleans_and_works(node, waiting_pod, victims):
     hierarchies = cgroups.find_hierarchies()
@@ -183,23 +188,18 @@ def test_up_after_kill_cleans_and_works(node, waiting_pod, victims):
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not node.status().ready, "the status must tell", 10)
-    done, _ = command("up")
-    assert done.returncode == 0, done.stderr
-    assert "remove what an earlier cluster left" in done.stdout
-    assert [] == node.kubectl.get("pods", "--all-namespaces")["items"]
-    assert argo.healthy()
+    check_up_again(node)
 
 
-def test_up_after_half_an_up_works(node):
-    assert command("down")[0].returncode == 0
+def test_up_after_a_kill_of_everything_and_half_an_up_works(node, waiting_pod):
+    cgroups.kill(cgroups.find_hierarchies())
+    assert not node.status().ready
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "CLUSTER": "node"}
     with subprocess.Popen([sys.executable, "-m", "cluster.provider", "up"], env=environment) as half:
         wait_until(lambda: node.supervisor.pid("kubelet") is not None, "the kubelet must start", 60)
         half.kill()
     assert not node.status().ready
-    done, _ = command("up")
-    assert done.returncode == 0, done.stderr
-    assert node.status().ready
+    check_up_again(node)
 
 
 def test_two_ups_at_once_are_refused(node):
