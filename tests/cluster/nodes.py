@@ -1,6 +1,7 @@
 """The node cluster as tests of it see it: its command, pods of theirs, what it leaves on a machine.
 
-Comes in: the node of `make cluster-up`. Goes out: helpers, to `test_node.py` and `test_node_lives.py`.
+Comes in: the node of `make cluster-up`. Goes out: helpers, to `test_node.py`, `test_node_lives.py` and
+`faults.py`.
 """
 
 import os

@@ -8,6 +8,7 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import cycle
@@ -161,18 +162,23 @@ def test_chaos(node, patient, client, expected, report, first):
 def strike(node, client, folders, victim, chance):
     """Wait until a stage of each runs, kill, wait, let it come back."""
     time.sleep(chance.uniform(0, 3))
-    began, running = time.time(), set()
-    for folder in folders:
-        found = living(client, folder)
-        running.update(found)
-        # At once, before it ends by itself.
-        pod, process = list(found.values())[-1]
-        if victim == "a pod":
-            client.delete(PODS, pod, grace_s=0)
-        elif victim == "a stage's process":
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+    began = time.time()
+    with ThreadPoolExecutor() as pool:
+        running = set().union(*pool.map(partial(catch, client, victim), folders))
     if VICTIMS[victim]:
         with outage(node, *VICTIMS[victim]):
             time.sleep(chance.uniform(*AWAY_S))
     return Hit(victim, began, time.time(), frozenset(running))
+
+
+def catch(client, victim, folder):
+    """The attempts of the run that live, once there is one; the youngest is killed if it is the victim."""
+    found = living(client, folder)
+    # At once, before it ends by itself.
+    pod, process = list(found.values())[-1]
+    if victim == "a pod":
+        client.delete(PODS, pod, grace_s=0)
+    elif victim == "a stage's process":
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    return found
