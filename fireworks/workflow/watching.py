@@ -4,6 +4,7 @@ Comes in: a run's folder; for runs on a cluster, a function that looks at the cl
 `fireworks.workflow.progress`, and the run's end.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from .progress import Display
 __all__ = ["Notice", "watch"]
 
 _POLL_S = 1.0
+# An API server sends all that is known of a Workflow, up to a megabyte: it is asked more seldom than the store.
+_LOOK_S = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +44,17 @@ def watch(
     look: Callable[[], Iterable[Notice]] | None = None,
     *,
     poll_s: float = _POLL_S,
-    limit_s: float | None = None,
+    look_s: float = _LOOK_S,
 ) -> RunEnd | None:
     """Follow a run until it has ended.
 
     Args:
-        look: Called once a round, before the records are read.
+        look: Called in the first round, and in others once so much time has passed; before the records are read.
         poll_s: How long a round waits.
-        limit_s: Give up after so many seconds.
+        look_s: How long after one `look` the next may come.
 
     Returns:
-        The run's end; None if `limit_s` has passed, or the run will have none.
+        The run's end; None if it will have none.
 
     Raises:
         ObjectNotFound: If it is no run.
@@ -59,18 +62,18 @@ def watch(
     from .summary import is_over
 
     seen = _Seen(folder, display)
-    deadline = None if limit_s is None else time.monotonic() + limit_s
+    looked = -math.inf
     display.run_started(folder.id, folder.plan)
     while True:
-        for notice in look() if look else ():
-            seen.notice(notice)
+        if look is not None and (now := time.monotonic()) >= looked + look_s:
+            looked = now
+            for notice in look():
+                seen.notice(notice)
         end = folder.end
         seen.read(end)
         # A process that was killed leaves no end.
         if end is not None or (look is None and is_over(folder)):
             return end
-        if deadline is not None and time.monotonic() > deadline:
-            return None
         time.sleep(poll_s)
 
 

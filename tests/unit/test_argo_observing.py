@@ -168,7 +168,8 @@ def test_status_tells_what_stages_wait_for_as_json(server, capsys):
     assert 0 == main(["status", RUN, "--json"])
     [stage] = json.loads(capsys.readouterr().out)["stages"]
     assert stage["waits"] == (
-        "Pending: Unschedulable: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu; asks for 1 CPU, 2Gi memory"
+        "Pending: Unschedulable: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu"
+        "; its stage asks for 1 CPU, 2Gi memory"
     )
 
 
@@ -183,5 +184,5 @@ def test_what_was_asked_for_is_named_where_it_is_not_to_be_had():
     )
     assert {
         ("windows",): {0: "Pending: ImagePullBackOff"},
-        ("train",): {0: "Pending: Unschedulable; asks for 4 CPU, 8Gi memory, 2 GPUs, 10Gi disk"},
+        ("train",): {0: "Pending: Unschedulable; its stage asks for 4 CPU, 8Gi memory, 2 GPUs, 10Gi disk"},
     } == waits(ClusterView(phase="Running", pods=pods), plan)

@@ -130,8 +130,10 @@ def waits(view: ClusterView, plan: Plan) -> dict[tuple[str, ...], dict[int, str]
     found: dict[tuple[str, ...], dict[int, str]] = {}
     for pod in view.pods:
         if pod.phase == "Pending" and pod.message:
-            asks = f"; asks for {_asked(plan.stage(pod.stages[0]).resources)}" if "nschedulable" in pod.message else ""
-            found.setdefault(pod.stages, {})[pod.shard] = f"Pending: {pod.message}{asks}"
+            reason = f"Pending: {pod.message}"
+            if "nschedulable" in reason:
+                reason += f"; its stage asks for {_asked(plan.stage(pod.stages[0]).resources)}"
+            found.setdefault(pod.stages, {})[pod.shard] = reason
     return found
 
 
