@@ -92,7 +92,7 @@ test-gpu: $(SETUP) ## run the tests that need a GPU; without one they fail
 	$(BIN)/python -m pytest tests/gpu -m gpu
 
 ROUNDS ?= 20
-soak: $(SETUP) ## kill parts of the cluster at random under runs, ROUNDS=20, and what else takes an hour
+soak: $(SETUP) ## kill parts of the cluster at random under runs, ROUNDS=20, and run the slow tests; takes up to an hour
 	@$(PROVIDER) up
 	@$(PROVIDER).images make
 	CLUSTER="$(CLUSTER)" FIREWORKS_SOAK_ROUNDS="$(ROUNDS)" $(BIN)/python -m pytest tests/cluster -m "cluster and slow" --capture=no
