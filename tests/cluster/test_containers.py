@@ -90,7 +90,7 @@ def piece(folder, length=200_000):
 
 @pytest.mark.slow
 def test_four_runners_agree(contained, runs, store, tmp_path, report):
-    compare(TINY, {"shards": 2}, contained, runs, store, tmp_path, report)
+    assert_four_runners_agree(TINY, {"shards": 2}, contained, runs, store, tmp_path, report)
 
 
 def test_four_runners_agree_on_stages_that_differ_by_name_alone(contained, runs, store, tmp_path, report):
@@ -98,14 +98,14 @@ def test_four_runners_agree_on_stages_that_differ_by_name_alone(contained, runs,
     project.mkdir()
     (project / "pyproject.toml").touch()
     (project / "twins.py").write_text(TWINS)
-    compare(f"{project}/twins.py:twins", {}, contained, runs, store, tmp_path, report)
+    assert_four_runners_agree(f"{project}/twins.py:twins", {}, contained, runs, store, tmp_path, report)
 
 
 def test_four_runners_agree_on_the_prophages(contained, runs, store, tmp_path, report):
-    compare(PROPHAGES, {**SMALL, "genome": piece(tmp_path)}, contained, runs, store, tmp_path, report)
+    assert_four_runners_agree(PROPHAGES, {**SMALL, "genome": piece(tmp_path)}, contained, runs, store, tmp_path, report)
 
 
-def compare(path, parameters, contained, runs, store, tmp_path, report):
+def assert_four_runners_agree(path, parameters, contained, runs, store, tmp_path, report):
     """Each runner begins with a store of its own that is empty."""
     pipeline, ends = load_pipeline(str(path)), {}
     for runner in ("inprocess", "processes"):

@@ -56,9 +56,9 @@ def run(store):
     return Recorder(store, RUN, make_plan("windows", "score", shards=2)).begin()
 
 
-def watched(run, **options):
+def watched(run, look=None, look_s=0):
     heard = Heard()
-    end = watch(run.folder, heard, poll_s=0.01, **{"look_s": 0, **options})
+    end = watch(run.folder, heard, look, poll_s=0.01, look_s=look_s)
     return end, heard.events
 
 
