@@ -26,15 +26,23 @@ QUERY = """SELECT '{"it''s": "\\\\ %"}' AS quoted,
        :x AS x"""
 
 
+def copied_for(image, folder):
+    """The folder of operators, with this image in its kustomization, set as a person does."""
+    copy = Path(shutil.copytree(ROOT / "operators", folder / "operators"))
+    kustomization = copy / "kustomization.yaml"
+    name, _, tag = image.rpartition(":")
+    text = kustomization.read_text(encoding="utf-8")
+    text = text.replace("newName: fireworks-stage", f"newName: {name}").replace("unset", tag)
+    kustomization.write_text(text, encoding="utf-8")
+    return copy
+
+
 @pytest.fixture(scope="module")
 def installed(cluster, tmp_path_factory):
     """As operators/README.md says: the image is set in the kustomization, then all is applied."""
-    folder = Path(shutil.copytree(ROOT / "operators", tmp_path_factory.mktemp("installed") / "operators"))
-    name, _, tag = stage_image().rpartition(":")
-    kustomization = folder / "kustomization.yaml"
-    text = kustomization.read_text(encoding="utf-8")
-    text = text.replace("newName: fireworks-stage", f"newName: {name}").replace("newTag: unset", f"newTag: {tag}")
-    kustomization.write_text(f"{text}namespace: {cluster.namespace}\n", encoding="utf-8")
+    folder = copied_for(stage_image(), tmp_path_factory.mktemp("installed"))
+    with (folder / "kustomization.yaml").open("a", encoding="utf-8") as kustomization:
+        kustomization.write(f"namespace: {cluster.namespace}\n")
     applied = cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(folder))
     assert sorted(f"workflowtemplate.argoproj.io/{name}" for name in NAMES) == sorted(
         line.split()[0] for line in applied.splitlines()
@@ -45,6 +53,15 @@ def installed(cluster, tmp_path_factory):
     assert len(NAMES) == len(found.split())
     yield folder
     cluster.kubectl("delete", "-k", str(folder), "--wait=false")
+
+
+@pytest.mark.parametrize("tag", ["279193733776", "1234567890e1"])
+def test_a_tag_that_could_be_a_number_stays_a_text(cluster, tmp_path, tag):
+    made = list(yaml.safe_load_all(cluster.kubectl("kustomize", str(copied_for(f"lab/stage:{tag}", tmp_path)))))
+    assert len(NAMES) == len(made)
+    for template in made:
+        values = [one.get("value") for one in template["spec"]["arguments"]["parameters"]]
+        assert f"lab/stage:{tag}" in values, template["metadata"]["name"]
 
 
 @pytest.fixture
