@@ -194,11 +194,12 @@ def test_docker_builds_and_saves(known, programs, tmp_path):
 
 
 FAKE_BUILDAH = """
+own='"sha256:first", "sha256:code", "sha256:smoke"'
 case "$*" in
-*inspect*) echo '{"OCIv1": {"rootfs": {"diff_ids": ["sha256:base", "sha256:big", "sha256:code", "sha256:smoke"]}}}';;
+*inspect*) echo '{"OCIv1": {"rootfs": {"diff_ids": ["sha256:base", "sha256:big", '"$own"']}}}';;
 *docker-archive:*) touch "$(sed 's/.*docker-archive:\\([^:]*\\):.*/\\1/' <<<"$*")";;
 *oci:*) cd "$(sed 's/.*oci:\\([^:]*\\):.*/\\1/' <<<"$*")"; ls blobs/sha256 >present; echo {} >index.json
-        for name in base big code smoke; do test -e blobs/sha256/$name || echo $name >blobs/sha256/$name; done;;
+        for name in base big first code smoke; do test -e blobs/sha256/$name || echo $name >blobs/sha256/$name; done;;
 esac
 """
 
@@ -217,10 +218,19 @@ def test_only_what_the_cluster_lacks_is_saved(buildah, tmp_path):
         saved = {member.name: member.size for member in file if member.name.startswith("blobs")}
         present = file.extractfile("present").read().decode().split()
     assert ["base", "big"] == present
-    assert {"blobs/sha256/code": 5, "blobs/sha256/smoke": 6} == saved
+    assert {"blobs/sha256/first": 6, "blobs/sha256/code": 5, "blobs/sha256/smoke": 6} == saved
 
 
-@pytest.mark.parametrize("known", [set(), {"sha256:base"}, {"sha256:big", "sha256:code", "sha256:smoke"}])
+def test_the_layers_above_the_packages_are_those_of_the_dockerfile():
+    text = (ROOT / "images" / "stage" / "Dockerfile").read_text(encoding="utf-8")
+    _, found, last = text.partition("FROM requirements AS stage\n")
+    assert found
+    assert engines._OWN_LAYERS == sum(line.startswith(("COPY ", "RUN ")) for line in last.splitlines())
+
+
+@pytest.mark.parametrize(
+    "known", [set(), {"sha256:base"}, {"sha256:big", "sha256:first", "sha256:code", "sha256:smoke"}]
+)
 def test_all_is_saved_if_the_cluster_lacks_a_layer_of_packages(known, buildah, programs, tmp_path):
     archive = tmp_path / "image.tar"
     buildah.save("localhost/x:1", archive, frozenset(known))
