@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cluster.nodes import command, our_shims, pids, pod, pod_that_waits, running, running_node, trace
-from cluster.provider import Node, argo, building, cgroups, cleaning, owning
+from cluster.provider import Node, api_data, argo, building, cgroups, cleaning, owning
 from cluster.provider.archive import write_archive
 from cluster.provider.commands import wait_until
 from cluster.provider.packages import find_program
@@ -114,8 +114,9 @@ def test_down_leaves_nothing_and_up_finds_images_and_data(node, store, waiting_p
     store.put("kept", b"kept")
     assert command("down")[0].returncode == 0
     before = trace()
+    shutil.rmtree(api_data.kept(node.settings))
     done, first_s = command("up")
-    assert done.returncode == 0
+    assert (0, True) == (done.returncode, "keep Argo's schemas" in done.stdout)
     assert "localhost/kept:1" in node.images()
     assert b"kept" == store.get("kept")
     node.kubectl.apply([pod("waiting", next(name for name in node.images() if name.startswith("localhost/pause:")))])
@@ -126,7 +127,7 @@ def test_down_leaves_nothing_and_up_finds_images_and_data(node, store, waiting_p
     assert set() == before["processes"] | before["rules"] | before["cgroups"] | before["state"]
     assert ("", set()) == (before["record"], shims & before["shims"])
     done, second_s = command("up")
-    assert done.returncode == 0
+    assert (0, False) == (done.returncode, "keep Argo's schemas" in done.stdout)
     assert theirs == foreign_container()
     print(f"up again in {first_s:.0f} s and {second_s:.0f} s")
     assert min(first_s, second_s) <= UP_S

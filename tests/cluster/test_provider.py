@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cluster.provider import ClusterError, Node, Part, Status, __main__, argo, packages
+from cluster.provider import ClusterError, Node, Part, Status, __main__, api_data, argo, packages
 from cluster.provider.archive import read_names, write_archive
 from cluster.provider.building import BUILDS
 from cluster.provider.commands import Kubectl, run, wait_until
@@ -21,7 +22,7 @@ from cluster.provider.control_plane import api_server
 from cluster.provider.daemons import Daemon, Supervisor
 from cluster.provider.existing import Existing
 from cluster.provider.network import RULES
-from cluster.provider.settings import GO, pinned_versions
+from cluster.provider.settings import GO, Settings, pinned_versions
 from cluster.provider.storage import server
 
 
@@ -31,6 +32,14 @@ def test_versions_are_those_of_the_go_modules(settings):
     assert f"localhost/argoexec:v{versions['argo']}" == settings.executor_image
     assert settings.cache / f"kubernetes-{versions['kubernetes']}" / "kubelet" == settings.binary("kubelet")
     assert settings.cache / f"argo-{versions['argo']}" / "argoexec" == settings.binary("argoexec")
+
+
+def test_an_api_server_of_another_version_begins_with_data_of_its_own(settings):
+    kept = api_data.kept(settings)
+    assert (settings.cache, kept) == (kept.parent, api_data.kept(Settings(settings.state, settings.cache)))
+    versions = settings.versions
+    others = {api_data.kept(replace(settings, versions={**versions, name: "0.0.0"})) for name in versions}
+    assert len(versions) == len(others - {kept})
 
 
 def test_every_module_has_its_sums():

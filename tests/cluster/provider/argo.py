@@ -22,13 +22,17 @@ MANAGER = "cluster-provider"
 INTERNAL_PORTS = {HEALTH_PORT: "workflow-controller", 9090: "workflow-controller"}
 
 
-def install(settings: Settings, kubectl: Kubectl) -> None:
-    """Apply the schemas, then our manifests, then where the store is."""
+def create_schemas(settings: Settings, kubectl: Kubectl) -> None:
+    """Make Argo's objects known to the API server."""
     # Created, not applied: that would keep a second record of every field, and the schemas are 3 MB.
     kubectl("create", "--validate=false", "--filename", schemas(settings))
-    apply(settings, kubectl)
     names = [f"crd/{path.stem.removeprefix('argoproj.io_')}.argoproj.io" for path in schemas(settings).glob("*.yaml")]
     wait_until(lambda: _established(kubectl, names), "Argo's schemas must be established", 60)
+
+
+def install(settings: Settings, kubectl: Kubectl) -> None:
+    """Apply our manifests, then where the store is."""
+    apply(settings, kubectl)
     kubectl.apply(store_objects(settings.storage.environment(settings.s3_endpoint), NAMESPACE))
 
 

@@ -29,13 +29,18 @@ INTERNAL_PORTS = {
 }
 
 
+def etcd_data(settings: Settings) -> Path:
+    """Where etcd's data is."""
+    return settings.run / "etcd"
+
+
 def etcd(settings: Settings) -> Daemon:
-    """Its data is gone at every start: unsafe and fast is right."""
+    """What is written to it is gone at every start: unsafe and fast is right."""
     return Daemon(
         "etcd",
         (
             str(settings.binary("etcd")),
-            f"--data-dir={settings.run}/etcd",
+            f"--data-dir={etcd_data(settings)}",
             f"--listen-client-urls={_ETCD}",
             f"--advertise-client-urls={_ETCD}",
             f"--listen-peer-urls={_ETCD_PEER}",

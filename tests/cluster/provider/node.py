@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from . import (
+    api_data,
     argo,
     building,
     certificates,
@@ -180,7 +181,11 @@ class Node(Provider):
         settings, check = self.settings, self.supervisor.check
         group = cgroups.create(cgroups.find_hierarchies())
         pause = self._pause_image()
+        if not api_data.kept(settings).exists():
+            with step("keep Argo's schemas for every start"):
+                api_data.make(settings, self.supervisor, self.kubectl, group)
         with step("start containerd, etcd, S3, API server"):
+            api_data.put(settings)
             for daemon in (
                 containerd.configure(settings, pause),
                 control_plane.etcd(settings),
@@ -195,7 +200,7 @@ class Node(Provider):
         with step("start controllers, scheduler, kubelet"):
             for daemon in self._workers():
                 self.supervisor.start(daemon, group)
-        with step("Argo's schemas, manifests/overlays/node"):
+        with step("manifests/overlays/node"):
             argo.install(settings, self.kubectl)
         with step("start workflow-controller"):
             self.supervisor.start(argo.controller(settings, self.kubectl), group)
