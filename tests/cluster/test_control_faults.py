@@ -162,9 +162,9 @@ def test_chaos(node, patient, client, expected, report, first):
 def strike(node, client, folders, victim, chance):
     """Wait until a stage of each runs, kill, wait, let it come back."""
     time.sleep(chance.uniform(0, 3))
-    began = time.time()
     with ThreadPoolExecutor() as pool:
         running = set().union(*pool.map(partial(catch, client, victim), folders))
+    began = time.time()
     if VICTIMS[victim]:
         with outage(node, *VICTIMS[victim]):
             time.sleep(chance.uniform(*AWAY_S))

@@ -123,7 +123,7 @@ def outputs(client, name, limit_s=500):
                 if node["phase"] == "Succeeded"
             }
         assert time.monotonic() < deadline, f"{name} must end within {limit_s} s: {status}"
-        time.sleep(0.5)
+        time.sleep(1)
 
 
 def check_pod(client, name):
