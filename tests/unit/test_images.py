@@ -327,6 +327,17 @@ def test_the_last_versions_are_kept_and_what_is_not_ours(environment, tree, monk
     assert made[2:] == environment["kept"]
 
 
+def test_a_version_that_somebody_removed_takes_no_place(environment, tree, monkeypatch):
+    monkeypatch.setattr(images, "KEPT", 2)
+    cluster = Cluster()
+    first = images.make_stage_image(cluster, environment, tree)
+    for number in range(2):
+        (tree / "fireworks" / "errors.py").write_text(f"# {number}\n", encoding="utf-8")
+        made = images.make_stage_image(cluster, environment, tree)
+        cluster.remove_image(made)
+    assert [first] == cluster.present
+
+
 def test_the_last_two_sets_of_packages_are_kept(environment, tree):
     cluster = Cluster()
     made = []

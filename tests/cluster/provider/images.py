@@ -26,6 +26,7 @@ REPOSITORY = "localhost/fireworks-stage"
 # In the cluster: the newest, and those that pods of runs under way may still need. Images of the same packages share
 # all but a megabyte; those of others take 12 GB more, packed and unpacked.
 KEPT, KEPT_PACKAGES = 8, 2
+_REMEMBERED = 100
 _DOCKERFILE = "images/stage/Dockerfile"
 _PINS = ("requirements/uv.txt", "requirements/stage.txt")
 # What a wheel is built from, beside the package.
@@ -155,10 +156,13 @@ def _forget_old(provider: Provider, name: str, below: str, settings: Settings) -
     history = _folder(settings) / "made.json"
     made: dict[str, str] = json.loads(history.read_text(encoding="ascii")) if history.exists() else {}
     made = {**{other: its for other, its in made.items() if other != name}, name: below}
-    newest = list(dict.fromkeys(reversed(made.values())))[:KEPT_PACKAGES]
-    kept = dict([(other, its) for other, its in made.items() if its in newest][-KEPT:])
-    history.write_text(json.dumps(kept), encoding="ascii")
-    for other in provider.images():
+    history.write_text(json.dumps(dict([*made.items()][-_REMEMBERED:])), encoding="ascii")
+    # What somebody removed, or loaded into another cluster, takes no place of what is here.
+    present = provider.images()
+    here = {other: its for other, its in made.items() if other in present}
+    newest = list(dict.fromkeys(reversed(here.values())))[:KEPT_PACKAGES]
+    kept = [other for other, its in here.items() if its in newest][-KEPT:]
+    for other in present:
         if _is_another(other, name) and other not in kept:
             provider.remove_image(other)
 
