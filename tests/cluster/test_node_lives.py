@@ -105,6 +105,13 @@ def foreign_container(node):
     shutil.rmtree(folder)
 
 
+def established(node):
+    """The objects that the API server knows beside its own."""
+    found = {one["metadata"]["name"]: one["status"]["conditions"] for one in node.kubectl.get("crds")["items"]}
+    ready = ("Established", "True")
+    return {name for name, told in found.items() if ready in ((one["type"], one["status"]) for one in told)}
+
+
 def test_down_leaves_nothing_and_up_finds_images_and_data(node, store, waiting_pod, foreign_container, tmp_path):
     theirs, shims = foreign_container(), our_shims(node)
     assert (None, "theirs", "RUNNING") == (theirs[0], theirs[1][0], theirs[1][2])
@@ -117,6 +124,8 @@ def test_down_leaves_nothing_and_up_finds_images_and_data(node, store, waiting_p
     shutil.rmtree(api_data.kept(node.settings))
     done, first_s = command("up")
     assert (0, True) == (done.returncode, "keep Argo's schemas" in done.stdout)
+    known = established(node)
+    assert len(list(building.schemas(node.settings).glob("*.yaml"))) == len(known)
     assert "localhost/kept:1" in node.images()
     assert b"kept" == store.get("kept")
     node.kubectl.apply([pod("waiting", next(name for name in node.images() if name.startswith("localhost/pause:")))])
@@ -128,6 +137,7 @@ def test_down_leaves_nothing_and_up_finds_images_and_data(node, store, waiting_p
     assert ("", set()) == (before["record"], shims & before["shims"])
     done, second_s = command("up")
     assert (0, False) == (done.returncode, "keep Argo's schemas" in done.stdout)
+    assert known == established(node)
     assert theirs == foreign_container()
     print(f"up again in {first_s:.0f} s and {second_s:.0f} s")
     assert min(first_s, second_s) <= UP_S

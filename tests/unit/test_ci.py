@@ -1,6 +1,7 @@
 """`.ci/run` where a step fails, with a `make` that stands in for all of them. Neighbours: `.ci/run`, `Makefile`."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -30,3 +31,6 @@ def test_a_step_that_fails_ends_it_and_leaves_no_cluster(failing, expected, code
     done = subprocess.run([RUN], env=environment, capture_output=True, text=True, check=False)
     assert code == done.returncode
     assert expected == (tmp_path / "calls").read_text(encoding="utf-8").split()
+    # Of a step that fails the time is told too; not of what is done for the sake of order only.
+    told = re.findall(r"^make (\S+) +\d+:\d\d$", done.stdout, re.MULTILINE)
+    assert told == (expected if "test-cluster" not in failing else expected[:-1])

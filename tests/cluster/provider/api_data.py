@@ -4,6 +4,7 @@ Comes in: built programs. Goes out: a folder in the cache; every start begins wi
 """
 
 import json
+import os
 import shutil
 import tempfile
 from hashlib import sha256
@@ -31,6 +32,8 @@ def make(settings: Settings, supervisor: Supervisor, kubectl: Kubectl, group: Pa
     argo.create_schemas(settings, kubectl)
     for name in _DAEMONS:
         supervisor.stop(name, limit_s=10, kill=True)
+    # etcd was told not to wait for the disk, but this is to outlive the machine's power.
+    os.sync()
     folder = kept(settings)
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}.part-", dir=folder.parent) as work:
         # Within the cache it appears whole, or not at all.

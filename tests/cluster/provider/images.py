@@ -26,6 +26,7 @@ REPOSITORY = "localhost/fireworks-stage"
 # In the cluster: the newest, and those that pods of runs under way may still need. Images of the same packages share
 # all but a megabyte; those of others take 12 GB more, packed and unpacked.
 KEPT, KEPT_PACKAGES = 8, 2
+# Of all that were made, for this cluster and others: names alone.
 _REMEMBERED = 100
 _DOCKERFILE = "images/stage/Dockerfile"
 _PINS = ("requirements/uv.txt", "requirements/stage.txt")
