@@ -1,4 +1,7 @@
-"""The image that stages run in: its name, what it is built from, who builds it. Neighbours: `images/`."""
+"""The image that stages run in: its name, what it is built from, which versions stay.
+
+Neighbours: `images/`, `tests/cluster/test_image_engines.py`.
+"""
 
 import compileall
 import re
