@@ -65,6 +65,10 @@ def test_a_workflow_of_three_levels_succeeds(node):
         node.kubectl("delete", "workflow", "levels", f"--namespace={NAMESPACE}")
 
 
+def test_kubectl_speaks_of_the_runs_if_no_namespace_is_named(node):
+    assert "serviceaccount/stage" in node.kubectl("get", "serviceaccounts", "--output=name").split()
+
+
 @pytest.mark.parametrize(("asked", "given"), [("1", "250m"), ("2500m", "250m"), ("100m", "100m")])
 def test_stages_take_turns_rather_than_wait_for_a_processor(node, asked, given):
     one = pod("much", node.settings.executor_image)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tarfile
@@ -19,7 +20,7 @@ from cluster.provider.archive import read_names, write_archive
 from cluster.provider.building import BUILDS
 from cluster.provider.commands import Kubectl, run, wait_until
 from cluster.provider.control_plane import api_server
-from cluster.provider.daemons import Daemon, Supervisor
+from cluster.provider.daemons import Daemon, Supervisor, _started_at
 from cluster.provider.existing import Existing
 from cluster.provider.network import RULES
 from cluster.provider.settings import GO, Settings, pinned_versions
@@ -139,6 +140,29 @@ def test_a_command_fails_in_one_line():
         run("no-such-program")
     with pytest.raises(ClusterError, match="must end within 0.1 s, but did not"):
         run("sleep", "5", limit_s=0.1)
+
+
+STOPPED = """
+from pathlib import Path
+from cluster.provider.commands import as_program, run
+as_program(lambda words: run("sh", "-c", "echo $$ >pid; exec sleep 300", folder=Path.cwd()))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_stops_a_command_stops_what_it_runs(tmp_path, number):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", STOPPED]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    file = tmp_path / "pid"
+    wait_until(lambda: file.exists() and file.read_text().strip() != "", "the program must run", 20)
+    pid = int(file.read_text())
+    assert _started_at(pid) is not None
+    process.send_signal(number)
+    _, told = process.communicate(timeout=20)
+    assert "error: stopped before its end. Run it again: what is complete is kept.\n" == told
+    assert 130 == process.returncode
+    wait_until(lambda: _started_at(pid) is None, "what it ran must be gone", 5)
 
 
 def test_a_client_is_not_led_astray_by_the_environment(monkeypatch):

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from .choosing import choose
+from .commands import as_program
 from .images import stage_image
 from .interface import ClusterError, Provider
 
@@ -54,4 +55,4 @@ def _perform(provider: Provider, verb: str, archives: list[Path]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    as_program(main)

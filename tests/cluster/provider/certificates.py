@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from .commands import run
-from .settings import API_PORT, NODE, NODE_IP, SERVICE_IP
+from .settings import API_PORT, NAMESPACE, NODE, NODE_IP, SERVICE_IP
 
 _CLIENT = "extendedKeyUsage=clientAuth"
 _CONFIG = "[req]\ndistinguished_name=name\n[name]\n"
@@ -46,8 +46,8 @@ def write_certificates(folder: Path) -> None:
         write_kubeconfig(folder, name, user)
 
 
-def write_kubeconfig(folder: Path, name: str, user: dict[str, str], namespace: str = "default") -> Path:
-    """A kubeconfig that needs no other file."""
+def write_kubeconfig(folder: Path, name: str, user: dict[str, str], namespace: str = NAMESPACE) -> Path:
+    """A kubeconfig that needs no other file. Without `-n`, kubectl speaks of the namespace that runs are in."""
     cluster = {"server": f"https://{NODE_IP}:{API_PORT}", "certificate-authority-data": _encoded(folder / "ca.crt")}
     context = {"cluster": "fireworks", "user": name, "namespace": namespace}
     path = folder / f"{name}.kubeconfig"

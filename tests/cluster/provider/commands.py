@@ -5,6 +5,7 @@ Comes in: a command. Goes out: its output, or a `ClusterError`.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .interface import ClusterError
 
@@ -54,6 +55,17 @@ def run(
         reason = most_telling(f"{done.stdout}\n{done.stderr}".splitlines()) or f"exit code {done.returncode}"
         raise ClusterError(f"`{shown}` must succeed, but: {reason}")
     return done.stdout
+
+
+def as_program(main: Callable[[list[str]], int]) -> NoReturn:
+    """Call it with the words of the command line, and exit. Ctrl-C and SIGTERM end what `run` waits for, too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("error: stopped before its end. Run it again: what is complete is kept.", file=sys.stderr)
+        code = 130
+    sys.exit(code)
 
 
 def most_telling(lines: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .choosing import choose
-from .commands import run, step
+from .commands import as_program, run, step
 from .engines import Buildah, Docker, Engine, base_image, find_engine
 from .interface import ClusterError, Provider
 from .settings import ROOT, Settings, read_settings
@@ -199,4 +199,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    as_program(main)
