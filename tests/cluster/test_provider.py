@@ -142,9 +142,12 @@ def test_a_command_fails_in_one_line():
         run("sleep", "5", limit_s=0.1)
 
 
+# Whoever starts a program in the background may have it ignore SIGINT.
 STOPPED = """
+import signal
 from pathlib import Path
 from cluster.provider.commands import as_program, run
+signal.signal(signal.SIGINT, signal.default_int_handler)
 as_program(lambda words: run("sh", "-c", "echo $$ >pid; exec sleep 300", folder=Path.cwd()))
 """
 
@@ -155,11 +158,14 @@ def test_who_stops_a_command_stops_what_it_runs(tmp_path, number):
     command = [sys.executable, "-c", STOPPED]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     file = tmp_path / "pid"
-    wait_until(lambda: file.exists() and file.read_text().strip() != "", "the program must run", 20)
-    pid = int(file.read_text())
-    assert _started_at(pid) is not None
-    process.send_signal(number)
-    _, told = process.communicate(timeout=20)
+    try:
+        wait_until(lambda: file.exists() and file.read_text().strip() != "", "the program must run", 20)
+        pid = int(file.read_text())
+        assert _started_at(pid) is not None
+        process.send_signal(number)
+        _, told = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert "error: stopped before its end. Run it again: what is complete is kept.\n" == told
     assert 130 == process.returncode
     wait_until(lambda: _started_at(pid) is None, "what it ran must be gone", 5)
