@@ -129,7 +129,7 @@ def planned(watched):
 
 
 def test_our_share_of_a_stage_s_start(stage_pod, planned, report):
-    found = json.loads(stage_pod("start", BENCHMARK.read_text(encoding="utf-8"), *planned, "--pairs=3", "--json"))
+    found = json.loads(stage_pod("start", BENCHMARK.read_text(encoding="utf-8"), *planned, "--pairs=5", "--json"))
     report(
         f"in a pod: first row after {found['first_row_s']} s; torch, pyarrow and obstore take {found['imports_s']} s;"
         f" ours: {found['share_s']} s"
